@@ -1,0 +1,1 @@
+"""Performance claims, each reproduced by one command."""

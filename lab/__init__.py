@@ -1,0 +1,1 @@
+"""The controller: compresses models, measures them on devices, keeps and compares the results."""

@@ -1,0 +1,1 @@
+"""Planning, blocks, the stopping rule, and the engine that drives them."""

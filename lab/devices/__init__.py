@@ -1,0 +1,1 @@
+"""A typed conversation with one agent, and the registry of devices."""

@@ -1,0 +1,1 @@
+"""What the lab talks about: frozen dataclasses without I/O; the unit of every number is in its name."""

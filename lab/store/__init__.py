@@ -1,0 +1,1 @@
+"""The lab's memory: database, traces and artifacts under LAB_HOME."""

@@ -1,0 +1,1 @@
+"""Virtual devices: the real agent on this host, reading a simulated sysfs tree."""

@@ -1,0 +1,1 @@
+"""Models with their data and metric: built-in ones, and the loader for a user's own."""
