@@ -93,3 +93,13 @@ class Window:
     def mark_ns(self, name: str) -> int | None:
         """The instant of a mark, or None if the window never reached it."""
         return next((mark.t_ns for mark in self.marks if mark.name == name), None)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BlockWindows:
+    """What one block holds for one cell: its window and the idles of that block on the same device."""
+
+    block_id: str
+    number: int
+    window: Window
+    idles: tuple[Window, ...] = ()
