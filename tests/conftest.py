@@ -2,9 +2,12 @@
 
 import os
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+hypothesis.settings.register_profile("house", deadline=None)  # a busy machine is no counter-example
+hypothesis.settings.load_profile("house")
 
 
 def need(name, available):
