@@ -1,0 +1,85 @@
+"""Model files and other blobs, each named by the SHA-256 of its content."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+from lab.errors import StoreError
+
+from .durable import write_durably
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_Writer: TypeAlias = Callable[[BinaryIO], object]
+
+
+class ArtifactStore:
+    """Files under `root`, addressed by content; safe to use from several processes at once.
+
+    Nothing is created until the first `add_…`, so that a reader leaves no trace. Adding what is there already
+    costs one read and changes nothing; a stored file that no longer matches its name is replaced.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def add_bytes(self, data: bytes) -> str:
+        """Keep these bytes and return their SHA-256; raises StoreError if the disk refuses."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        if not self._holds_whole(sha256):
+            self._write(sha256, lambda stream: stream.write(data))
+        return sha256
+
+    def add_file(self, path: Path) -> str:
+        """Keep a copy of a file and return its SHA-256; raises StoreError if it cannot be read or kept."""
+        try:
+            sha256 = _sha256_of(path)
+            if not self._holds_whole(sha256):
+                with path.open("rb") as source:
+                    self._write(sha256, lambda stream: shutil.copyfileobj(source, stream))
+                self.verify(sha256)  # the source may have changed between the two reads
+        except OSError as error:
+            raise StoreError(f"cannot keep {path} as an artifact: {error}") from error
+        return sha256
+
+    def has(self, sha256: str) -> bool:
+        """Whether a file of this name is stored."""
+        return self._place(sha256).is_file()
+
+    def path(self, sha256: str) -> Path:
+        """Where the artifact lies; raises StoreError if it is not stored."""
+        place = self._place(sha256)
+        if not place.is_file():
+            raise StoreError(f"artifact {sha256} is not in {self.root}: compress its technique again")
+        return place
+
+    def verify(self, sha256: str) -> None:
+        """Raise StoreError if the stored content no longer has this SHA-256."""
+        got = _sha256_of(self.path(sha256))
+        if got != sha256:
+            raise StoreError(f"artifact {sha256} in {self.root} is damaged: its content has SHA-256 {got}; "
+                             "delete the file and compress its technique again")
+
+    def _holds_whole(self, sha256: str) -> bool:
+        place = self._place(sha256)
+        return place.is_file() and _sha256_of(place) == sha256
+
+    def _place(self, sha256: str) -> Path:
+        if not _SHA256.fullmatch(sha256):
+            raise StoreError(f"artifact name {sha256[:80]!r} is not a SHA-256: expected 64 hex digits, lower case")
+        return self.root / sha256[:2] / sha256
+
+    def _write(self, sha256: str, write: _Writer) -> None:
+        try:
+            write_durably(self._place(sha256), write)
+        except OSError as error:
+            raise StoreError(f"cannot write artifact {sha256} into {self.root}: {error}") from error
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
