@@ -35,6 +35,7 @@ class Flag:
 
 FLAG_CODES: dict[str, str] = {
     "no_power_source": "The device has no power sensor the lab can read and no meter is attached.",
+    "probe_unknown": "The plan named a probe that the agent does not have.",
     "power_unreadable": "A power sensor exists but could not be read (permission or driver error).",
     "simulated_power": "Power comes from a model of a device, not from a sensor.",
     "quick_look": "Measured with the quick preset: seconds, not enough for a claim.",
@@ -48,6 +49,8 @@ FLAG_CODES: dict[str, str] = {
     "worker_died": "The measuring process ended before its window did.",
     "window_short": "Fewer inferences than the plan's minimum fitted into the window.",
     "window_missing": "A planned window never arrived.",
+    "window_failed": "A window ended without usable numbers.",
+    "idle_unknown": "Idle power was not measured beside the window, so there is no net energy.",
     "sampler_overrun": "The sampler could not keep its rate.",
     "energy_gap": "Power samples are missing inside the window.",
     "counter_reset": "An energy counter went backwards and was not a wrap.",

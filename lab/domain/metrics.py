@@ -24,6 +24,11 @@ class Metric:
         return f"{value * self.display_scale:.{self.digits}g}"
 
 
+def show_ratio(ratio: float) -> str:
+    """A ratio to the baseline for people; three digits, since a small change is often the whole finding."""
+    return f"×{ratio:.3g}"
+
+
 def _metric(key: str, label: str, unit: str, better: Literal["lower", "higher"], display_scale: float = 1.0,
             digits: int = 3) -> Metric:
     return Metric(key=key, label=label, unit=unit, better=better, display_scale=display_scale, digits=digits)
@@ -33,11 +38,16 @@ METRICS: dict[str, Metric] = {
     metric.key: metric
     for metric in (
         _metric("latency_p50_ns", "Latency p50", "ms", "lower", 1e-6),
+        _metric("latency_p90_ns", "Latency p90", "ms", "lower", 1e-6),
+        _metric("latency_p95_ns", "Latency p95", "ms", "lower", 1e-6),
         _metric("latency_p99_ns", "Latency p99", "ms", "lower", 1e-6),
+        _metric("latency_max_ns", "Latency max", "ms", "lower", 1e-6),
         _metric("throughput_hz", "Throughput", "1/s", "higher", digits=4),
         _metric("energy_gross_j", "Energy per inference (gross)", "mJ", "lower", 1e3),
         _metric("energy_net_j", "Energy per inference (net of idle)", "mJ", "lower", 1e3),
         _metric("mean_power_w", "Mean power", "W", "lower"),
+        _metric("idle_power_w", "Idle power", "W", "lower"),
+        _metric("cpu_per_inference_ns", "CPU time per inference", "ms", "lower", 1e-6),
         _metric("memory_peak_bytes", "Peak memory", "MB", "lower", 1e-6),
         _metric("memory_delta_bytes", "Memory over loaded runtime", "MB", "lower", 1e-6),
         _metric("first_inference_ns", "First inference", "ms", "lower", 1e-6),
@@ -45,6 +55,8 @@ METRICS: dict[str, Metric] = {
         _metric("size_bytes", "Artifact size", "kB", "lower", 1e-3, 4),
         _metric("accuracy_ratio", "Accuracy", "%", "higher", 100.0, 4),
         _metric("parameters", "Parameters", "k", "lower", 1e-3, 4),
+        _metric("temperature_max_c", "Highest temperature", "°C", "lower"),
+        _metric("compress_ns", "Time to compress", "s", "lower", 1e-9),
         _metric("macs", "Multiply-accumulates", "M", "lower", 1e-6, 4),
     )
 }
