@@ -70,11 +70,16 @@ class StepReport:
 
 
 class TorchStep(Protocol):
-    """Works on an `nn.Module`; its parameters are the dataclass's own fields."""
+    """Works on an `nn.Module`; its parameters are the dataclass's own fields.
+
+    `version` changes with what the step computes. `hardware_fields` names the `HardwareFacts` it reads; it gets to
+    see no others, so that its result can be kept for every device that agrees in these.
+    """
 
     kind: ClassVar[Literal["torch"]]
     version: ClassVar[int]
     summary: ClassVar[str]
+    hardware_fields: ClassVar[tuple[str, ...]]
 
     def apply(self, model: nn.Module, context: StepContext) -> tuple[nn.Module, Structure, StepReport]:
         """A new model (the given one may be changed), the structure to rebuild it, and the report."""
@@ -84,11 +89,12 @@ class TorchStep(Protocol):
 
 
 class OnnxStep(Protocol):
-    """Works on an ONNX graph."""
+    """Works on an ONNX graph; the class variables are `TorchStep`'s."""
 
     kind: ClassVar[Literal["onnx"]]
     version: ClassVar[int]
     summary: ClassVar[str]
+    hardware_fields: ClassVar[tuple[str, ...]]
 
     def apply(self, model: onnx.ModelProto, context: StepContext) -> tuple[onnx.ModelProto, StepReport]:
         """A new graph and the report."""
