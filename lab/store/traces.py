@@ -57,7 +57,9 @@ def recording_bytes(path: Path) -> bytes:
     import pyarrow.parquet as pq
 
     try:
-        with path.open("rb") as stream, pq.ParquetFile(stream, page_checksum_verification=True) as file:
+        # From memory: a Python stream would be called back from Arrow's own threads, which may outlive the interpreter.
+        whole = pa.BufferReader(path.read_bytes())
+        with pq.ParquetFile(whole, pre_buffer=False, page_checksum_verification=True) as file:
             metadata = dict(file.metadata.metadata or {})
             values = file.read(columns=["value"], use_threads=False).column("value")
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
