@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Protocol
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol
+
+from agents.flags import Flag
 
 
 class RuntimeSettings(NamedTuple):
@@ -17,8 +19,9 @@ class RuntimeSettings(NamedTuple):
 class LoadedModel(Protocol):
     """A model with its inputs bound."""
 
-    def infer(self) -> None:
-        """One inference on the bound inputs; nothing else inside."""
+    @property
+    def infer(self) -> Callable[[], None]:
+        """What does one inference on the bound inputs, and nothing else inside; looked up once, called often."""
 
     def outputs(self) -> Mapping[str, Any]:
         """Output arrays of the last inference by name."""
@@ -29,9 +32,15 @@ class LoadedModel(Protocol):
     def facts(self) -> Dict[str, str]:
         """Versions, providers, fall-backs: text for provenance."""
 
+    def flags(self) -> List[Flag]:
+        """Where what was loaded differs from what was asked for."""
+
 
 class Runtime(Protocol):
     """Loads artifacts in the worker process."""
+
+    def version(self) -> str:
+        """The library's version; raises RuntimeRefused (missing) where it is not installed."""
 
     def load(self, artifact: Path, settings: RuntimeSettings) -> LoadedModel:
         """A loaded model; raises RuntimeRefused with a reason a user understands."""

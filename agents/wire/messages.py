@@ -16,6 +16,9 @@ from .frames import Frame, FrameError, encode_frame
 
 MAX_HEADER_BYTES = 64 * 1024 - 1
 MAX_DEPTH = 16
+DATA_BODY_BYTES = 32_000
+"""Body of one DATA message, so that with its header the frame still fits one SSH packet."""
+
 _LENGTH = struct.Struct("<H")
 
 Header = Dict[str, Any]

@@ -10,8 +10,8 @@ import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Dict, Optional, Tuple
 
-_ID = re.compile(r"^[0-9a-zA-Z][0-9a-zA-Z_.-]{0,127}$")
-_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+_ID = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z_.-]{0,127}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 MAX_WINDOWS = 64
 MAX_WINDOW_NS = 3600 * 1_000_000_000
 
@@ -76,8 +76,8 @@ def plan_from_json(data: Any) -> BlockPlan:
     if not isinstance(windows, (list, tuple)) or not 1 <= len(windows) <= MAX_WINDOWS:
         raise PlanError(f"plan.windows: expected 1 to {MAX_WINDOWS} windows")
     values["windows"] = tuple(_window_from_json(item, f"plan.windows[{i}]") for i, item in enumerate(windows))
-    values["probes"] = tuple(_text(name, "plan.probes") for name in values["probes"])
-    values["state"] = tuple((_text(k, "plan.state"), str(v)[:256]) for k, v in values.get("state", ()))
+    values["probes"] = tuple(_text(name, "plan.probes") for name in _list(values["probes"], "plan.probes"))
+    values["state"] = tuple(_setting(item) for item in _list(values.get("state", ()), "plan.state"))
     _match(_ID, values["block_id"], "plan.block_id")
     for key in ("number", "attempt", "idle_ns", "window_deadline_ns"):
         _whole(values[key], f"plan.{key}")
@@ -94,13 +94,20 @@ def _window_from_json(data: Any, where: str) -> WindowPlan:
     _match(_ID, values["runtime"], f"{where}.runtime")
     for key in ("threads", "batch", "warmup_ns", "length_ns", "inferences_min"):
         _whole(values[key], f"{where}.{key}")
+    for key in ("threads", "batch"):
+        if values[key] < 1:
+            raise PlanError(f"{where}.{key}: expected at least 1, got {values[key]}")
     if values["length_ns"] > MAX_WINDOW_NS:
         raise PlanError(f"{where}.length_ns: at most {MAX_WINDOW_NS}")
     load = LoadPlan(**_checked(LoadPlan, values.get("load", {}), f"{where}.load"))
     if load.kind == "paced":
         _positive(load.rate_hz, f"{where}.load.rate_hz", 1_000_000)
+        if load.deadline_ns is not None:
+            _whole(load.deadline_ns, f"{where}.load.deadline_ns")
     elif load.kind != "back_to_back":
         raise PlanError(f"{where}.load.kind: expected back_to_back or paced, got {load.kind!r}")
+    elif load.rate_hz is not None or load.deadline_ns is not None:
+        raise PlanError(f"{where}.load: rate_hz and deadline_ns belong to kind paced only")
     values["load"] = load
     return WindowPlan(**values)
 
@@ -120,8 +127,20 @@ def _checked(cls: Any, data: Any, where: str) -> Dict[str, Any]:
 
 
 def _match(pattern: Any, value: Any, where: str) -> None:
-    if not isinstance(value, str) or not pattern.match(value):
+    if not isinstance(value, str) or not pattern.fullmatch(value):
         raise PlanError(f"{where}: {value!r} is not allowed here")
+
+
+def _list(value: Any, where: str) -> Any:
+    if not isinstance(value, (list, tuple)):
+        raise PlanError(f"{where}: expected a list, got {value!r}")
+    return value
+
+
+def _setting(item: Any) -> Tuple[str, str]:
+    if not isinstance(item, (list, tuple)) or len(item) != 2 or not isinstance(item[1], str):
+        raise PlanError(f"plan.state: expected pairs of control and value as text, got {item!r}")
+    return _text(item[0], "plan.state"), item[1][:256]
 
 
 def _text(value: Any, where: str) -> str:

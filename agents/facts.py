@@ -1,0 +1,93 @@
+"""What this device can run and read, found in a process of its own: a library that crashes on import is a fact."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, Iterator, List
+
+from agents.children import command
+from agents.errors import Refused
+from agents.probe_set import open_probes
+from agents.probes import PROBES
+from agents.runtimes import RUNTIMES
+from agents.runtimes.base import RuntimeRefused
+from agents.worker import load_runtime
+
+TIMEOUT_S = 60.0
+
+Fact = Dict[str, Any]
+
+
+def find_facts(root: Path) -> Iterator[Fact]:
+    """Small objects, one per finding; probes first, since a runtime may take the process with it."""
+    opened, missing = open_probes(tuple(PROBES), root)
+    for probe in opened:
+        for channel in probe.channels:
+            yield {"channel": {"probe": probe.name, "rail": channel.rail, "quantity": channel.quantity,
+                               "kind": channel.kind}}
+    for absent in missing:
+        yield {"unavailable": {"probe": absent.name, "code": absent.code, "reason": absent.reason}}
+    for name in sorted(RUNTIMES):
+        yield _find_runtime(name)
+
+
+def _find_runtime(name: str) -> Fact:
+    try:
+        return {"runtime": {name: load_runtime(name).version()}}
+    except (RuntimeRefused, ImportError) as error:
+        return {"runtime_missing": {name: str(error)}}
+
+
+def write_facts(root: Path) -> int:
+    """Print the findings, one JSON object a line, each flushed; `worker --facts`."""
+    for fact in find_facts(root):
+        sys.stdout.write(json.dumps(fact) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+def gather_facts(root: Path, timeout_s: float = TIMEOUT_S) -> Dict[str, Any]:
+    """Run a worker for the findings and join them; raises Refused where not even the probes were reported."""
+    line = command("worker", "--facts", "--root", str(root))
+    try:
+        done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False,
+                              start_new_session=True)
+        output, ending = done.stdout, f"ended with status {done.returncode}: {_last_line(done.stderr)}"
+    except subprocess.TimeoutExpired as error:
+        output, ending = error.stdout or b"", f"did not end within {timeout_s:.0f} s"
+    return join_facts(_parse(output), ending)
+
+
+def join_facts(findings: List[Fact], ending: str) -> Dict[str, Any]:
+    """The answer to op `facts`; `ending` says how the process ended, for what it did not get to report."""
+    facts: Dict[str, Any] = {"runtimes": {}, "runtimes_missing": {}, "channels": [], "unavailable": []}
+    for finding in findings:
+        facts["runtimes"].update(finding.get("runtime", {}))
+        facts["runtimes_missing"].update(finding.get("runtime_missing", {}))
+        facts["channels"] += [finding["channel"]] if "channel" in finding else []
+        facts["unavailable"] += [finding["unavailable"]] if "unavailable" in finding else []
+    if not findings:
+        raise Refused("facts_failed", f"the process that looks for runtimes and probes {ending}")
+    for name in set(RUNTIMES) - set(facts["runtimes"]) - set(facts["runtimes_missing"]):
+        facts["runtimes_missing"][name] = f"not reported: the process that looked for it {ending}"
+    return facts
+
+
+def _parse(output: bytes) -> List[Fact]:
+    findings = []
+    for line in output.splitlines():
+        try:
+            finding = json.loads(line)
+        except ValueError:
+            continue  # something a library printed
+        if isinstance(finding, dict):
+            findings.append(finding)
+    return findings
+
+
+def _last_line(text: bytes) -> str:
+    lines = text.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1][:500] if lines else "it said nothing"

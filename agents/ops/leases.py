@@ -1,0 +1,25 @@
+"""Operations on the lease."""
+
+from __future__ import annotations
+
+from agents.lease import TTL_MAX_S
+
+from .base import Answer, Header, Services, number, text, whole
+
+
+def acquire(services: Services, request: Header) -> Answer:
+    """`lease.acquire{owner, ttl_s}` → `{fence}`, or ERR held."""
+    services.home.create()
+    return {"fence": services.lease.acquire(text(request, "owner"), number(request, "ttl_s", TTL_MAX_S))}
+
+
+def renew(services: Services, request: Header) -> Answer:
+    """`lease.renew{fence, ttl_s}` → `{}`."""
+    services.lease.renew(whole(request, "fence"), number(request, "ttl_s", TTL_MAX_S))
+    return {}
+
+
+def release(services: Services, request: Header) -> Answer:
+    """`lease.release{fence}` → `{}`."""
+    services.lease.release(whole(request, "fence"))
+    return {}
