@@ -1,0 +1,52 @@
+"""From stored recordings to stored results: every number here can be made again at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from lab.analysis.compare import compare
+from lab.analysis.summarise import summarise
+from lab.domain.block import Cell
+from lab.domain.recording import BlockWindows
+from lab.domain.result import Comparison, Result
+
+from .base import Services
+
+COMPARED: tuple[Literal["latency_p50_ns", "energy_gross_j"], ...] = ("latency_p50_ns", "energy_gross_j")
+"""Metrics that are compared to the baseline block by block."""
+
+
+def conclude_device(campaign_id: str, cells: Sequence[Cell], services: Services) -> dict[str, Result]:
+    """Results and comparisons of one device's cells into the store; returns the results by cell id.
+
+    Cells without any recording are left out: there is nothing to say about them.
+    """
+    blocks = {cell.id: services.store.cell_blocks(cell.id) for cell in cells}
+    results = {}
+    comparisons: list[Comparison] = []
+    for cell in cells:
+        if not blocks[cell.id]:
+            continue
+        profile, _ = services.profile(services.store.device(cell.device).profile)
+        results[cell.id] = summarise(cell, blocks[cell.id], profile)
+        services.store.save_result(results[cell.id])
+        comparisons += _against_baseline(cell, cells, blocks, services)
+    services.store.save_comparisons(campaign_id, comparisons)
+    return results
+
+
+def _against_baseline(cell: Cell, cells: Sequence[Cell], blocks: dict[str, tuple[BlockWindows, ...]],
+                      services: Services) -> list[Comparison]:
+    baseline = baseline_of(cell, cells)
+    if baseline is None or baseline.id == cell.id or not blocks[baseline.id]:
+        return []
+    profile, _ = services.profile(services.store.device(cell.device).profile)
+    return [compare(metric, cell.id, blocks[cell.id], baseline.id, blocks[baseline.id], profile)
+            for metric in COMPARED]
+
+
+def baseline_of(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
+    """The uncompressed cell of the same device and settings."""
+    return next((other for other in cells if other.technique.is_baseline and other.device == cell.device
+                 and other.settings == cell.settings), None)
