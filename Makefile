@@ -1,0 +1,56 @@
+# Two commands matter: `make demo` and `make test`. Everything happens in .venv; nothing else is touched.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PY39 ?= $(shell command -v python3.9 || (command -v pyenv >/dev/null && ls -d "$$(pyenv root)"/versions/3.9.*/bin/python 2>/dev/null | tail -1))
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+export LAB_HOME ?= $(CURDIR)/results
+
+.PHONY: demo board test test-system test-long test-py39 check install install-dev clean
+
+demo: install            ## compress, measure on this machine and a virtual board, compare
+	$(BIN)/lab demo
+
+board: install           ## the results in a browser, on this machine only
+	$(BIN)/lab board
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("JouleLab needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
+	$(PIP) install -c .ci/constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
+	$(PIP) install -c .ci/constraints.txt -e '.[dev]'
+	touch $@ $(VENV)/.installed
+
+check: install-dev       ## style, types, import contracts, the agent's Python 3.9
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vermin -q --no-tips -t=3.9- --violations agents
+
+test: install-dev test-py39  ## everything that needs no other program
+	$(BIN)/pytest -m "not system and not long and not hardware"
+
+test-system: install-dev ## against a real sshd and a real Chromium
+	$(BIN)/pytest -m "system and not long"
+
+test-long: install-dev   ## repetition and fuzz, before a release
+	$(BIN)/pytest -m long
+
+test-py39:               ## the agent's own tests on the oldest Python it supports
+ifneq ($(strip $(PY39)),)
+	test -x $(VENV)-py39/bin/pytest || ($(PY39) -m venv $(VENV)-py39 && $(VENV)-py39/bin/pip --disable-pip-version-check -q install pytest pytest-timeout hypothesis numpy onnxruntime)
+	$(VENV)-py39/bin/pytest tests/unit/agents
+else
+	@case ",$$JOULELAB_REQUIRE," in *,py39,*) echo "Python 3.9 is required here (JOULELAB_REQUIRE) but was not found" >&2; exit 1;; *) echo "no Python 3.9 found: the agent's tests ran on the lab's Python only";; esac
+endif
+
+clean:                   ## forget the environments, keep results
+	rm -rf $(VENV) $(VENV)-py39 build *.egg-info
