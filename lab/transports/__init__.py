@@ -3,5 +3,6 @@
 TRANSPORTS = {
     "local": "lab.transports.local:LocalTransport",
     "ssh": "lab.transports.ssh:SshTransport",
+    "virtual": "lab.virtual.transport:VirtualTransport",
     "scripted": "lab.transports.scripted:ScriptedTransport",
 }

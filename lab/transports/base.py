@@ -27,6 +27,9 @@ class ByteStream(Protocol):
     def close(self) -> None:
         """End the stream; idempotent; the agent sees end of file."""
 
+    def ending(self) -> str:
+        """Why the stream ended, as far as known: exit status, last lines of stderr; empty if nothing is known."""
+
 
 class Transport(Protocol):
     """One way to reach one device.
@@ -35,6 +38,10 @@ class Transport(Protocol):
     """
 
     link: ClassVar[Literal["stream", "serial"]]
+
+    @property
+    def where(self) -> str:
+        """What error texts call the device."""
 
     def open(self, bundle: AgentBundle) -> ByteStream:
         """Get an agent of that hash running.

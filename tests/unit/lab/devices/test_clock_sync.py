@@ -1,0 +1,69 @@
+"""Clock offsets: the true one is always inside the stated uncertainty."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.devices.clock_sync import Exchange, check, estimate, with_drift
+from lab.domain.recording import ClockSync
+from lab.errors import ProtocolMismatch
+
+ways_ns = st.integers(0, 10**9)
+
+
+def exchange(start_ns, there_ns, inside_ns, back_ns, offset_ns):
+    """Agent clock = host clock − offset."""
+    t1_ns = start_ns + there_ns - offset_ns
+    return Exchange(start_ns, t1_ns, t1_ns + inside_ns, start_ns + there_ns + inside_ns + back_ns)
+
+
+@given(st.integers(-10**15, 10**15), st.lists(st.tuples(ways_ns, ways_ns, ways_ns), min_size=1, max_size=20))
+def test_the_truth_is_within_the_uncertainty_whatever_the_delays(offset_ns, delays):
+    sync = estimate([exchange(1000 * index, *delay, offset_ns) for index, delay in enumerate(delays)])
+    assert abs(sync.offset_ns - offset_ns) <= sync.uncertainty_ns
+    assert sync.exchanges == len(delays)
+    assert sync.drift_ppm is None
+
+
+def test_the_fastest_exchange_decides():
+    slow, fast = exchange(0, 9_000, 5, 1_000, 77), exchange(50_000, 100, 7_000, 100, 77)
+    assert estimate([slow, fast, slow]) == ClockSync(offset_ns=77, uncertainty_ns=101, drift_ppm=None, exchanges=3)
+
+
+def test_even_a_perfect_exchange_is_uncertain_by_a_tick():
+    assert estimate([exchange(0, 0, 0, 0, 5)]).uncertainty_ns == 1
+
+
+@pytest.mark.parametrize("impossible", [
+    Exchange(0, 100, 99, 1000),
+    Exchange(0, 100, 2000, 1000),
+])
+def test_readings_that_cannot_be_true_are_refused(impossible):
+    with pytest.raises(ProtocolMismatch, match=r"clock readings .* contradict"):
+        check(impossible, "pi")
+
+
+def test_possible_readings_pass():
+    fine = exchange(0, 10, 10, 10, -5)
+    assert check(fine, "pi") is fine
+
+
+def test_no_exchange_is_no_estimate():
+    with pytest.raises(ValueError, match="empty"):
+        estimate([])
+
+
+def sync(offset_ns, uncertainty_ns):
+    return ClockSync(offset_ns=offset_ns, uncertainty_ns=uncertainty_ns, drift_ppm=None, exchanges=16)
+
+
+def test_drift_needs_a_change_beyond_the_uncertainties():
+    assert with_drift(sync(0, 1000), sync(50_000, 1000), 10**9).drift_ppm == 50.0
+    assert with_drift(sync(0, 1000), sync(-50_000, 1000), 10**9).drift_ppm == -50.0
+    assert with_drift(sync(0, 1000), sync(1500, 1000), 10**9).drift_ppm is None
+    assert with_drift(sync(0, 0), sync(10, 0), 0).drift_ppm is None
+
+
+def test_the_later_offset_is_kept():
+    joined = with_drift(sync(0, 10), sync(50_000, 20), 10**9)
+    assert (joined.offset_ns, joined.uncertainty_ns, joined.exchanges) == (50_000, 20, 32)
