@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lab.domain.device import Origin
 from lab.domain.flags import Severity
-from lab.domain.metrics import METRICS, show_ratio, show_ratio
+from lab.domain.metrics import METRICS, show_ratio
 from lab.domain.result import Comparison, ResultRow
 
 from .figures import POWER_KEYS, Figure, figures_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def test_two_loads_never_overlap(tmp_path):
     assert [process.wait() for process in processes] == [0, 0, 0]
     spans = sorted(tuple(map(int, line.split())) for line in log.read_text().splitlines())
     assert len(spans) == 15
-    assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
 
 
 def test_a_link_in_the_locks_place_is_refused(tmp_path):

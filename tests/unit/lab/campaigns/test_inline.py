@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -12,13 +13,13 @@ import threading
 import time
 
 import pytest
-from lab.reports.json_export import rows_to_json
 
 from lab import wiring
 from lab.campaigns.inline import InlineEngine, campaign_id_of
 from lab.domain.device import Device
 from lab.domain.flags import Verdict
 from lab.errors import ConnectionLost, NotFound
+from lab.reports.json_export import rows_to_json
 from tests.support.campaigns import INT8, INT8_CHANNELS, real_services, small_campaign, write_pair
 
 
@@ -246,7 +247,7 @@ def test_windows_of_two_controllers_on_one_machine_never_overlap(tmp_path, workl
                               for window in (block.window, *block.idles)]
     spans = sorted(set(spans))
     assert len(spans) == 2 * 3 * 4
-    assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
 
 
 def test_the_same_campaign_has_the_same_id(workload):
