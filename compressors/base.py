@@ -18,6 +18,10 @@ Progress: TypeAlias = Callable[[str, float], None]
 """(what is going on, fraction done 0–1)."""
 
 
+DOT_PRODUCT_ISA = frozenset({"avx_vnni", "avx512_vnni", "asimddp"})
+"""Instructions that add 8-bit products in 32 bits; older x86 ones saturate at 16 bits with full-range weights."""
+
+
 class StepError(Exception):
     """A step that cannot be done on this model; the text says which layer and what would help."""
 

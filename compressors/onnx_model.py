@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -108,11 +107,6 @@ def serialize(model: onnx.ModelProto) -> bytes:
     """The same bytes for the same model, always."""
     data: bytes = model.SerializeToString(deterministic=True)
     return data
-
-
-def sha256_of(model: onnx.ModelProto) -> str:
-    """Name of the artifact this model is."""
-    return hashlib.sha256(serialize(model)).hexdigest()
 
 
 def graph_input(model: onnx.ModelProto) -> onnx.ValueInfoProto:

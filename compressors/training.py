@@ -36,7 +36,8 @@ def training_tensors(context: StepContext, step: str) -> tuple[torch.Tensor, tor
 
     data = context.data
     if data is None or len(data.train_inputs) == 0:
-        raise StepError(f"{step} trains, but the workload has no training data; give it some, or set epochs: 0")
+        raise StepError(f"{step} trains, but the workload has no training data; give it some as `train`, "
+                        "or set epochs: 0 (all steps but distill)")
     targets = np.asarray(data.train_targets)
     if targets.dtype.kind not in "iu" or len(targets) != len(data.train_inputs):
         raise StepError(f"{step} trains on class labels: expected {len(data.train_inputs)} whole numbers, "

@@ -20,7 +20,7 @@ def calibration_sample(context: StepContext, samples: int) -> np.ndarray[Any, An
     available = None if context.data is None else np.asarray(context.data.calibration_inputs)
     if available is None or len(available) == 0:
         raise StepError("quantize_static needs calibration inputs to find the range of every tensor, "
-                        "the workload has none; add calibration_inputs to its data")
+                        "the workload has none; give it calibration (or train) data")
     if not bool(np.isfinite(available).all()):
         raise StepError("the workload's calibration inputs hold NaN or infinity")
     if len(available) <= samples:

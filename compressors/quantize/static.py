@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from compressors.base import HardwareFacts, StepContext, StepError, StepReport
+from compressors.base import DOT_PRODUCT_ISA, HardwareFacts, StepContext, StepError, StepReport
 from compressors.checks import check_choice, check_flag, check_whole, check_words
 from compressors.onnx_model import (
     check_onnx,
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 Integer = Literal["uint8", "int8"]
 Calibration = Literal["minmax", "entropy", "percentile"]
-DOT_PRODUCT_ISA = frozenset({"avx_vnni", "avx512_vnni", "asimddp"})
-"""Instructions that add 8-bit products in 32 bits; older x86 ones saturate at 16 bits with full-range weights."""
-
 _FOLDED = ("Relu", "Clip")
 """An activation behind a quantized layer goes into that layer's output range; left out, the range would be taken
 in front of it."""

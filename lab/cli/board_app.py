@@ -10,7 +10,7 @@ from lab.store.store import Store
 def _sources() -> Sources:
     home = lab_home()
     return Sources(home=home, open_store=lambda: Store.open(home, read_only=True),
-                   load_profile=lambda name: load_profile(name)[0])
+                   load_profile=lambda name: load_profile(name, home / "profiles")[0])
 
 
 render(_sources)

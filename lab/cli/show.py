@@ -96,19 +96,23 @@ def print_check(name: str, lines: Sequence[CheckLine]) -> None:
 
 
 def print_cell(row: ResultRow, lineage: Sequence[StepOutcome]) -> None:
-    """One cell: how it was made and every figure that was measured."""
+    """One cell: how it was made, step by step with what each step had to say, and every figure that was measured."""
     print_table(f"{row.campaign}/{row.technique}/{row.device}", ("figure", "value"), list(_cell_rows(row)))
-    if lineage:
-        keys = ("accuracy_ratio", "size_bytes", "parameters", "macs")
-        print_table("\nHow the artifact was made",
-                    ("step", *(f"{METRICS[key].label} ({METRICS[key].unit})" for key in keys), "seconds"),
-                    [(step.step, *(METRICS[key].show(getattr(step, key)) for key in keys),
-                      f"{step.duration_ns / 1e9:.1f}") for step in lineage])
+    if not lineage:
+        return
+    keys = ("accuracy_ratio", "size_bytes", "parameters", "macs")
+    print_table("\nHow the artifact was made",
+                ("step", *(f"{METRICS[key].label} ({METRICS[key].unit})" for key in keys), "seconds"),
+                [(step.step, *(METRICS[key].show(getattr(step, key)) for key in keys),
+                  f"{step.duration_ns / 1e9:.1f}") for step in lineage])
+    for step in lineage:
+        for note in step.notes:
+            console().print(f"  {step.step}: {note}", soft_wrap=True)
 
 
 def _cell_rows(row: ResultRow) -> list[tuple[str, str]]:
-    found = [("artifact", row.artifact_sha256 or ABSENT), ("settings", row.settings), ("protocol", row.preset),
-             ("state", row.failure or row.state)]
+    found = [("artifact", row.artifact_sha256 or ABSENT), ("seed", str(row.seed)), ("settings", row.settings),
+             ("protocol", row.preset), ("state", row.failure or row.state)]
     found += [(METRICS[figure.key].label if figure.key in METRICS else figure.key.replace("_", " "),
                figure_text(figure))
               for figure in figures_of(row) if figure.value is not None]

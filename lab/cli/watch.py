@@ -1,4 +1,4 @@
-"""Turns a campaign's events into progress bars on a terminal, and into plain lines elsewhere."""
+"""Turns a campaign's events into progress bars on a terminal, and into plain lines elsewhere; notes stay readable."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from lab.workloads import NOTE
 
 if TYPE_CHECKING:
     from lab.campaigns.base import ProgressEvent
@@ -36,8 +38,12 @@ def _bars() -> Iterator[Callable[[ProgressEvent], None]]:
     columns = (SpinnerColumn(), TextColumn("{task.fields[stage]:<9}"), TextColumn("{task.description}"),
                BarColumn(bar_width=28), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
     rows: dict[tuple[str, str], TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    # One redraw a second: a livelier spinner would be load on the machine that local devices measure.
+    with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=1) as progress:
         def listen(event: ProgressEvent) -> None:
+            if event.text.startswith(NOTE):
+                progress.console.print(_line(event), highlight=False, markup=False, soft_wrap=True)
+                return
             key = (event.stage, event.subject)
             if key not in rows:
                 rows[key] = progress.add_task(event.subject, total=1.0, stage=_TITLES[event.stage], note="")
@@ -47,15 +53,20 @@ def _bars() -> Iterator[Callable[[ProgressEvent], None]]:
 
 
 def _plain_lines() -> Callable[[ProgressEvent], None]:
-    """Prints when the stage or subject changes, and otherwise at most every few seconds."""
+    """Prints notes and changes of stage or subject, and otherwise at most every few seconds."""
     last: dict[str, tuple[str, str] | float | None] = {"key": None, "at": 0.0}
 
     def listen(event: ProgressEvent) -> None:
         key, now = (event.stage, event.subject), time.monotonic()
         at = last["at"]
-        if key == last["key"] and isinstance(at, float) and now - at < _PLAIN_EVERY_S:
+        is_note = event.text.startswith(NOTE)
+        if not is_note and key == last["key"] and isinstance(at, float) and now - at < _PLAIN_EVERY_S:
             return
         last["key"], last["at"] = key, now
-        print(f"{_TITLES[event.stage]:<9} {event.subject}: {event.text}", file=sys.stderr, flush=True)
+        print(_line(event), file=sys.stderr, flush=True)
 
     return listen
+
+
+def _line(event: ProgressEvent) -> str:
+    return f"{_TITLES[event.stage]:<9} {event.subject}: {event.text}"

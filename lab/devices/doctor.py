@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
-from lab.domain.device import DeviceFacts
+from lab.domain.device import DeviceFacts, DeviceProfile
 from lab.domain.recording import ClockSync
 from lab.errors import DeviceBusy, RequestFailed
 
@@ -35,11 +35,18 @@ class CheckLine:
     text: str
 
 
-def check_device(session: AgentSession) -> tuple[CheckLine, ...]:
-    """All findings, in fixed order; raises what the session raises if the device cannot be asked at all."""
-    facts = session.facts()
+def check_device(session: AgentSession, profile: DeviceProfile | None = None, *,
+                 facts: DeviceFacts | None = None) -> tuple[CheckLine, ...]:
+    """All findings, in fixed order; raises what the session raises if the device cannot be asked at all.
+
+    With the device's `profile` it is also said whether what can be read becomes its energy. `facts` that are known
+    already are not asked for again.
+    """
+    facts = facts or session.facts()
     return (
-        *(check(facts) for check in _CHECKS), clock_line(session.clock_sync()), lease_line(session),
+        python_line(facts), runtime_line(facts), power_line(facts, profile), temperature_line(facts),
+        frequency_line(facts), memory_line(facts), aes_line(facts), clock_line(session.clock_sync()),
+        lease_line(session),
     )
 
 
@@ -58,13 +65,18 @@ def runtime_line(facts: DeviceFacts) -> CheckLine:
     return CheckLine(name="runtime", status="ok", text=", ".join(f"{k} {v}" for k, v in versions.items()))
 
 
-def power_line(facts: DeviceFacts) -> CheckLine:
-    """Whether the device can tell what it draws."""
-    rails = [f"{c.rail} ({c.probe}, {c.quantity})" for c in facts.channels if c.quantity in _POWER]
-    if rails:
-        return CheckLine(name="power", status="ok", text=", ".join(rails))
+def power_line(facts: DeviceFacts, profile: DeviceProfile | None = None) -> CheckLine:
+    """Whether the device can tell what it draws, and whether its profile makes that the device's energy."""
+    channels = [channel for channel in facts.channels if channel.quantity in _POWER]
+    if channels:
+        found = ", ".join(f"{c.rail} ({c.probe}, {c.quantity})" for c in channels)
+        if profile is None or any(_is_headline(channel.rail, profile) for channel in channels):
+            return CheckLine(name="power", status="ok", text=found)
+        return CheckLine(name="power", status="warn", text=(
+            f"readable: {found}, but profile {profile.name} names none as this device's energy, so energy will be "
+            f"missing; choose --profile with its board's when adding it, or write one"))
     others = {TEMPERATURE_PROBE, FREQUENCY_PROBE, ONNX_RUNTIME}
-    reasons = "; ".join(f"{probe}: {reason}" for probe, reason in facts.unavailable if probe not in others)
+    reasons = "; ".join(f"{probe}: {reason.rstrip('.')}" for probe, reason in facts.unavailable if probe not in others)
     return CheckLine(name="power", status="warn", text=(
         f"no power or energy reading, so energy will be missing: {reasons or 'no probe found a sensor'}. Grant the "
         f"agent's user read access to the sensor if there is one, or put an external meter, such as a USB-C inline "
@@ -124,6 +136,7 @@ def _sensor_line(facts: DeviceFacts, name: str, quantity: str, probe: str, conse
     return CheckLine(name=name, status="warn", text=f"{consequence}: {reason}")
 
 
-_CHECKS: tuple[Callable[[DeviceFacts], CheckLine], ...] = (
-    python_line, runtime_line, power_line, temperature_line, frequency_line, memory_line, aes_line,
-)
+def _is_headline(name: str, profile: DeviceProfile) -> bool:
+    """The first line of a profile that names a rail is the one that counts."""
+    line = next((rail for rail in profile.rails if fnmatchcase(name, rail.name)), None)
+    return line is not None and line.headline

@@ -53,6 +53,6 @@ class LocalTransport:
             stderr.close()
             raise ConnectFailed(
                 f"{self.where}: {self._python} could not be started: {error.strerror}; "
-                f"set `python:` to a Python that exists there"
+                f"name one that exists with `lab devices add … --python PATH`"
             ) from None
         return PipeStream(process, stderr)

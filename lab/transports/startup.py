@@ -151,16 +151,17 @@ class _Startup:
 
     def _refusal(self, status: _Status) -> str:
         if status.word == "none" and self._start.python is not None:
-            return f"{self._where}: {self._start.python} was not found; set `python:` to a name or path that exists"
+            return (f"{self._where}: {self._start.python} was not found; name one that exists with "
+                    f"`lab devices add … --python PATH`")
         if status.word == "none":
             return (f"no python3 on {self._where}: install Python {PYTHON_MIN} or newer there, or name one with "
-                    f"`python:` (a path on the device)")
+                    f"`lab devices add … --python PATH`")
         if status.word == "old":
             return (f"{self._where}: python {status.text('python')} at {status.text('path')} is too old, "
-                    f"need {PYTHON_MIN}; name a newer one with `python:` (a path on the device)")
+                    f"need {PYTHON_MIN}; name a newer one with `lab devices add … --python PATH`")
         if status.word == "home":
             return (f"{self._where}: the agent's folder {status.text('path')} cannot be written: "
-                    f"{status.text('error')}; make it writable or choose another with `agent_home:`")
+                    f"{status.text('error')}; make it writable for this user")
         if status.word == "hash":
             return f"{self._where}: the agent arrived damaged; nothing was kept, connect again"
         return f"{self._where}: the start script answered {clean_text(status.word)!r}, which is no status"

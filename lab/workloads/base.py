@@ -51,7 +51,7 @@ class Workload:
     `sample_input` (1, …) is what a device runs on. `torch_model` gives the trained model in eval mode, a fresh copy
     at each call; it is None for a workload that came as an ONNX file, which `onnx_path` then names. Without
     evaluation arrays accuracy is not known. `evaluation_batch` bounds how many inputs are scored at once.
-    `notes` are things a reader of the results has to know, such as an accuracy below what was expected.
+    `notes` are things a reader of the results has to know, such as evaluation data that is the training data.
     """
 
     name: str
@@ -66,11 +66,6 @@ class Workload:
     onnx_path: Path | None = None
     evaluation_batch: int = 256
     notes: tuple[str, ...] = ()
-
-    @property
-    def has_evaluation(self) -> bool:
-        """True where accuracy can be computed."""
-        return self.evaluation_inputs is not None and self.evaluation_targets is not None
 
 
 def workload_sha256(sources: Mapping[str, bytes], arrays: Mapping[str, Array | None]) -> str:
@@ -100,6 +95,18 @@ def data_arrays(data: Data | None) -> dict[str, Array | None]:
     """The arrays of `data` by field name, for hashing; all None where there is no data."""
     names = [field.name for field in fields(WorkloadData)]
     return {name: None if data is None else getattr(data, name) for name in names}
+
+
+def evaluation_notes(evaluation: Array | None, train: Array | None, calibration: Array | None) -> tuple[str, ...]:
+    """What a reader of accuracies has to know about the inputs (n, …) they are computed on.
+
+    Whole arrays are compared, so data that only overlaps goes unseen.
+    """
+    if evaluation is None:
+        return ("No evaluation data: accuracy is not known.",)
+    others = {"training": train, "calibration": calibration}
+    return tuple(f"The evaluation data is the {name} data: its accuracy says nothing about new inputs."
+                 for name, other in others.items() if other is not None and np.array_equal(evaluation, other))
 
 
 def _entry(*parts: object) -> bytes:

@@ -12,7 +12,7 @@ from typing import Literal
 from compressors.base import Progress
 from lab.errors import WorkloadError
 
-from . import WORKLOADS
+from . import NOTE, WORKLOADS
 from .base import Workload
 
 FORMS = "a built-in name ({names}), path/to/file.py:name, model.onnx, or model.onnx+data.npz"
@@ -66,9 +66,16 @@ def parse_spec(text: str, base_dir: Path | None = None) -> WorkloadSpec:
 def load_workload(spec: str, home: Path, progress: Progress | None = None) -> Workload:
     """The workload a campaign names, ready to use; `home` keeps what is trained or folded together for it.
 
-    Raises WorkloadError.
+    Its notes go to `progress`, each behind `NOTE`. Raises WorkloadError.
     """
-    parsed = parse_spec(spec)
+    workload = _load(parse_spec(spec), home, progress)
+    if progress is not None:
+        for note in workload.notes:
+            progress(NOTE + note, 1.0)
+    return workload
+
+
+def _load(parsed: WorkloadSpec, home: Path, progress: Progress | None) -> Workload:
     if parsed.kind == "python" and parsed.path is not None:
         from .user_file import load_user_file
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from lab.errors import WorkloadError
 
-from .base import Array, Workload, WorkloadData, data_arrays, top1_accuracy, workload_sha256
+from .base import Array, Workload, WorkloadData, data_arrays, evaluation_notes, top1_accuracy, workload_sha256
 from .onnx_file import OnnxFile, read_onnx
 
 KEYS = {
@@ -41,8 +41,7 @@ def load_onnx_pair(model_path: Path, data_path: Path | None, home: Path) -> Work
     output = model.outputs(sample)
     if "evaluation_inputs" in arrays:
         arrays["evaluation_targets"] = _check_targets(arrays, output, data_path)
-    else:
-        notes.append("No evaluation data: accuracy is not known.")
+    notes += evaluation_notes(arrays.get("evaluation_inputs"), None, arrays.get("calibration"))
     return _workload(model_path, model, sample, arrays, notes)
 
 

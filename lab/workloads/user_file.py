@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import copy
 import hashlib
 import importlib
@@ -19,15 +18,21 @@ import numpy as np
 
 from lab.errors import WorkloadError
 
-from .base import CALIBRATION_DEFAULT, Array, Workload, WorkloadData, data_arrays, workload_sha256
+from .base import (
+    CALIBRATION_DEFAULT,
+    Array,
+    Workload,
+    WorkloadData,
+    data_arrays,
+    evaluation_notes,
+    workload_sha256,
+)
 from .contract import CONTRACT, Parts, check_parts, check_top1, fail, make_score
 from .user_code import UserCode
+from .user_sources import source_files
 
 if TYPE_CHECKING:
     from torch import nn
-
-OWN_PACKAGES = ("lab", "agents", "compressors")
-"""What the lab itself is made of is no part of a user's workload, even where the file lies in a checkout."""
 
 
 def load_user_file(path: Path, name: str) -> Workload:
@@ -48,45 +53,6 @@ def load_user_file(path: Path, name: str) -> Workload:
     if parts.metric is None and parts.evaluation is not None:
         check_top1(output, parts.evaluation[1], where, "evaluation[1]")
     return _workload(f"{path.stem}:{name}", parts, model, sources, where)
-
-
-def source_files(path: Path) -> dict[str, bytes]:
-    """The file and what it imports from its own folder, by path relative to it; `main` is the file itself.
-
-    Found by reading import statements, so the answer does not depend on what is already imported.
-    """
-    if not path.is_file():
-        raise WorkloadError(f"The workload file {path} does not exist. Write it as path/to/file.py:name, "
-                            f"relative to the campaign file.\n\n{CONTRACT}")
-    found: dict[Path, bytes] = {}
-    queue = [path]
-    while queue:
-        current = queue.pop()
-        if current not in found:
-            found[current] = current.read_bytes()
-            queue.extend(_sibling_imports(found[current], path.parent))
-    return {"main" if file == path else file.relative_to(path.parent).as_posix(): data
-            for file, data in found.items()}
-
-
-def _sibling_imports(source: bytes, folder: Path) -> Iterator[Path]:
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return  # importing the file reports it, with the line
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for parts in (name.split(".") for name in names):
-            if parts[0] in OWN_PACKAGES:
-                continue
-            for depth in range(1, len(parts) + 1):
-                base = folder.joinpath(*parts[:depth])
-                yield from (file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file())
 
 
 def _import(path: Path) -> ModuleType:
@@ -172,7 +138,8 @@ def _workload(name: str, parts: Parts, model: nn.Module, sources: dict[str, byte
     return Workload(
         name=name, sha256=workload_sha256(sources, arrays), metric_name=parts.metric_name,
         sample_input=parts.sample_input, data=data, evaluation_inputs=inputs, evaluation_targets=targets,
-        score=make_score(parts.metric, where), torch_model=lambda: copy.deepcopy(model), notes=_notes(parts),
+        score=make_score(parts.metric, where), torch_model=lambda: copy.deepcopy(model),
+        notes=evaluation_notes(inputs, train_inputs, calibration),
     )
 
 
@@ -187,11 +154,3 @@ def _weights(model: nn.Module) -> dict[str, Array | None]:
         else:
             weights[f"weight:{key}"] = np.frombuffer(repr(value).encode(), np.uint8)
     return weights
-
-
-def _notes(parts: Parts) -> tuple[str, ...]:
-    if parts.evaluation is None:
-        return ("No evaluation data: accuracy is not known.",)
-    if np.array_equal(parts.evaluation[0], parts.train[0]):
-        return ("The evaluation data is the training data: its accuracy says nothing about new inputs.",)
-    return ()

@@ -13,9 +13,10 @@ import torch
 
 from compressors import STEPS
 from compressors.base import HardwareFacts, StepReport
-from compressors.onnx_model import check_onnx, open_session, serialize, sha256_of
+from compressors.onnx_model import check_onnx, open_session, serialize
 from lab.compression.steps import step_class, step_params, validate_step
 from lab.domain.campaign import StepSpec
+from tests.support.onnx_graphs import sha256_of
 from tests.support.tiny_workload import NETS, exported, step_context, tiny_workload
 
 FAST = {"prune_channels": {"epochs": 1}, "factorize_svd": {"epochs": 1, "energy": 0.5}, "distill": {"epochs": 1},

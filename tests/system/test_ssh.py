@@ -290,7 +290,7 @@ class TestHosts:
 
     def test_a_python_that_is_not_there(self, sshd, bundle):
         text = refused(sshd.pinned_target(python="/opt/none/python"), bundle, ConnectFailed)
-        assert "/opt/none/python was not found; set `python:`" in text
+        assert "/opt/none/python was not found; name one that exists with `lab devices add … --python PATH`" in text
 
     @pytest.mark.parametrize(("home", "reason"), [
         ("/proc/joulelab", "No such file"), ("file/agent", "Not a directory"),

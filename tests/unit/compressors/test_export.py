@@ -9,7 +9,8 @@ from torch import nn
 
 from compressors.base import HardwareFacts, StepError
 from compressors.export import BATCH_NAME, export_onnx
-from compressors.onnx_model import open_session, opset_of, serialize, sha256_of
+from compressors.onnx_model import open_session, opset_of, serialize
+from tests.support.onnx_graphs import sha256_of
 from tests.support.tiny_workload import NETS, PlainConv, tiny_workload
 
 SAMPLE = np.random.Generator(np.random.PCG64(1)).normal(size=(1, 1, 8, 8)).astype(np.float32)

@@ -1,4 +1,3 @@
-import hashlib
 import os
 import subprocess
 import sys
@@ -23,10 +22,9 @@ from compressors.onnx_model import (
     parse_onnx,
     runtime_errors,
     serialize,
-    sha256_of,
     strip_metadata,
 )
-from tests.support.onnx_graphs import graph_model, save, small_conv, weight
+from tests.support.onnx_graphs import graph_model, save, sha256_of, small_conv, weight
 
 
 def with_metadata():
@@ -74,17 +72,17 @@ def test_shapes_stay_where_an_operator_is_not_standard():
 
 
 def test_the_same_model_gives_the_same_bytes_in_every_process():
-    code = ("from tests.support.onnx_graphs import small_conv\n"
-            "from compressors.onnx_model import sha256_of, strip_metadata\n"
+    code = ("from tests.support.onnx_graphs import sha256_of, small_conv\n"
+            "from compressors.onnx_model import strip_metadata\n"
             "print(sha256_of(strip_metadata(small_conv())))")
     hashes = {subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True,
                              env={**os.environ, "PYTHONHASHSEED": seed}).stdout.strip() for seed in ("1", "2")}
     assert hashes == {sha256_of(strip_metadata(small_conv()))}
 
 
-def test_the_hash_is_that_of_the_bytes():
+def test_bytes_that_were_read_are_written_again():
     data = serialize(small_conv())
-    assert sha256_of(parse_onnx(data)) == hashlib.sha256(data).hexdigest()
+    assert serialize(parse_onnx(data)) == data
 
 
 def test_a_file_is_loaded(tmp_path):

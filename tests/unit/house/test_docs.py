@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 
 import click
+import pytest
+import yaml
 
-from lab.cli.main import lab
+from lab.cli.main import COMMANDS, lab
+from lab.config.campaign import load_campaign
 from lab.domain.flags import FLAG_CODES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,6 +43,43 @@ def test_every_lab_command_in_the_readme_exists():
     assert used <= known
 
 
+def test_files_that_the_readme_runs_exist_and_their_devices_are_added_before():
+    """Typed from top to bottom on a fresh machine, no line may fail for want of an earlier one."""
+    added: set[str] = set()
+    ran = 0
+    for line in README.splitlines():
+        words = line.split()
+        if words[:3] == ["lab", "devices", "add"]:
+            added.add(words[3])
+        elif words[:3] == ["lab", "devices", "check"]:
+            assert words[3] in added
+        elif words[:2] == ["lab", "run"]:
+            ran += 1
+            assert set(yaml.safe_load((ROOT / words[2]).read_text())["devices"]) <= added
+    assert ran
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
+def test_an_example_says_how_to_register_its_devices(path):
+    """`lab run` on a fresh machine refuses names it does not know."""
+    text = path.read_text()
+    campaign = load_campaign(path)
+    added = dict(re.findall(r"^#   lab devices add (\S+) (\S+)", text, re.MULTILINE))
+    assert set(added) == set(campaign.devices)
+    assert f"#   lab run examples/{path.name}\n" in text
+
+
+def test_no_page_names_a_command_that_does_not_exist():
+    """In READMEs, pages, examples and profiles, in code and in the texts it prints."""
+    known = set(COMMANDS) | {"-h", "--help", "--version"}
+    folders = ("docs", "examples", "profiles", "lab", "agents", "compressors", "docker")
+    pages = [path for folder in folders for suffix in ("md", "yaml", "py")
+             for path in (ROOT / folder).rglob(f"*.{suffix}")]
+    wrong = [f"{path.relative_to(ROOT)}: lab {word}" for path in [*pages, *ROOT.glob("*.md")]
+             for word in re.findall(r"`lab ([a-z-]+)", path.read_text()) if word not in known]
+    assert wrong == []
+
+
 def test_both_commands_of_a_fresh_machine_are_in_the_readme():
     """`make demo` and `make test` are all a newcomer needs."""
     assert "make demo" in README
@@ -57,9 +97,10 @@ def test_links_between_pages_lead_somewhere():
 
 
 def test_every_flag_code_is_explained():
-    """Flags are read by people; the page lists them all."""
+    """Flags are read by people; the page lists them all in the code's words, and no others."""
     page = (ROOT / "docs/measurement.md").read_text()
-    assert [code for code in FLAG_CODES if f"`{code}`" not in page] == []
+    table = page.partition("## Flags")[2]
+    assert dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", table, re.MULTILINE)) == FLAG_CODES
 
 
 def test_every_top_level_folder_is_in_the_readme_tree():

@@ -8,10 +8,10 @@ from onnx import TensorProto, numpy_helper
 
 from compressors.base import HardwareFacts, StepError
 from compressors.macs import count_macs, count_parameters
-from compressors.onnx_model import open_session, opset_of, serialize, sha256_of
+from compressors.onnx_model import open_session, opset_of, serialize
 from compressors.quantize.static import QuantizeStatic
 from lab.workloads.base import WorkloadData
-from tests.support.onnx_graphs import graph_model, small_conv, weight
+from tests.support.onnx_graphs import graph_model, sha256_of, small_conv, weight
 from tests.support.tiny_workload import NETS, exported, step_context, tiny_workload
 
 

@@ -133,6 +133,25 @@ def test_results_say_the_same_in_every_form(measured):
     assert energies == {None}
 
 
+def test_a_device_without_results_is_told_with_those_that_have_some(measured):
+    """Not `No results yet`: there are some, of another device."""
+    for words in (("--device", "lokal"), ("--device", "lokal", "--json"), ("list", "--device", "lokal", "--csv")):
+        done = measured("results", *words)
+        assert done.returncode == 2
+        assert "'lokal'" in done.stderr
+        assert "It was measured on: local." in done.stderr
+        assert done.stdout == ""
+
+
+def test_options_before_the_subcommand_count(measured):
+    """`lab results --device X list` is `lab results list --device X`; `show` takes none."""
+    assert measured("results", "--device", "lokal", "list").returncode == 2
+    assert measured("results", "--device", "local", "--csv", "list").stdout == measured("results", "--csv").stdout
+    refused = measured("results", "--device", "local", "show", "small/int8/local")
+    assert refused.returncode == 2
+    assert "none of the options" in refused.stderr
+
+
 def test_a_cell_can_be_shown_by_name_and_by_the_beginning_of_its_id(measured):
     """Both lead to the same cell."""
     by_name = measured("results", "show", "small/int8/local")

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from lab.workloads.base import Workload, WorkloadData, array_sha256, data_arrays, top1_accuracy, workload_sha256
+from lab.workloads.base import (
+    WorkloadData,
+    array_sha256,
+    data_arrays,
+    evaluation_notes,
+    top1_accuracy,
+    workload_sha256,
+)
 
 ANY_ARRAY = arrays(st.sampled_from([np.float32, np.int64]), array_shapes(max_dims=3, max_side=4),
                    elements=st.integers(-100, 100))
@@ -59,11 +66,20 @@ def test_absent_data_hashes_as_absent():
     assert workload_sha256({}, data_arrays(None)) != workload_sha256({}, data_arrays(empty))
 
 
-@pytest.mark.parametrize(("inputs", "targets", "expected"), [(True, True, True), (True, False, False),
-                                                             (False, False, False)])
-def test_evaluation_needs_inputs_and_targets(inputs, targets, expected):
-    """Half of it is none of it."""
-    workload = Workload(name="w", sha256="0" * 64, metric_name="m", sample_input=np.zeros((1, 2)), data=None,
-                        evaluation_inputs=np.zeros((3, 2)) if inputs else None,
-                        evaluation_targets=np.zeros(3) if targets else None)
-    assert workload.has_evaluation is expected
+ROWS = np.arange(6.0).reshape(3, 2)
+
+
+@pytest.mark.parametrize(("evaluation", "train", "calibration", "words"), [
+    (None, ROWS, ROWS, ["No evaluation data"]),
+    (ROWS, ROWS + 1, ROWS[:2], []),
+    (ROWS, None, None, []),
+    (ROWS, ROWS.copy(), ROWS[:2], ["training data"]),
+    (ROWS, None, ROWS.copy(), ["calibration data"]),
+    (ROWS, ROWS, ROWS, ["training data", "calibration data"]),
+])
+def test_notes_say_what_the_accuracy_is_worth(evaluation, train, calibration, words):
+    """Whole arrays are compared."""
+    notes = evaluation_notes(evaluation, train, calibration)
+    assert len(notes) == len(words)
+    for note, word in zip(notes, words, strict=True):
+        assert word in note

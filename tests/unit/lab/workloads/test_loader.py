@@ -9,9 +9,12 @@ import pytest
 import torch
 
 from lab.errors import WorkloadError
+from lab.workloads import NOTE
 from lab.workloads.loader import load_workload, parse_spec
 
-EXAMPLE = Path(__file__).resolve().parents[4] / "examples" / "my_workload.py"
+ROOT = Path(__file__).resolve().parents[4]
+EXAMPLE = ROOT / "examples" / "my_workload.py"
+TINY = ROOT / "tests" / "data" / "tiny.onnx"
 
 
 @pytest.mark.parametrize(("text", "kind", "files"), [
@@ -52,3 +55,12 @@ def test_the_example_of_an_own_workload_loads_and_is_good(tmp_path):
     assert workload.score(outputs, workload.evaluation_targets) > 0.9
     assert workload.sample_input.dtype == np.float32
     assert len(EXAMPLE.read_text().splitlines()) <= 60
+
+
+def test_notes_go_to_whoever_watches_the_loading(tmp_path):
+    """Without them nobody would learn that a made-up input is measured and accuracy is not known."""
+    told = []
+    workload = load_workload(str(TINY), tmp_path, lambda text, fraction: told.append((text, fraction)))
+    assert len(workload.notes) == 2
+    assert told == [(NOTE + note, 1.0) for note in workload.notes]
+    assert load_workload(str(TINY), tmp_path).notes == workload.notes

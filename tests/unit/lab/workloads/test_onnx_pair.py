@@ -59,7 +59,7 @@ def test_model_alone_gets_a_seeded_input_and_no_accuracy(model_path, tmp_path):
     assert first.sample_input.shape == (1, 4)
     assert np.array_equal(first.sample_input, second.sample_input)
     assert first.sha256 == second.sha256
-    assert not first.has_evaluation
+    assert (first.evaluation_inputs, first.evaluation_targets) == (None, None)
     assert first.data is None
     assert first.torch_model is None
     assert first.onnx_path == model_path
@@ -79,6 +79,15 @@ def test_pair_has_data_and_a_score(model_path, tmp_path):
     session = onnxruntime.InferenceSession(workload.onnx_path)
     outputs = session.run(None, {"x": workload.evaluation_inputs})[0]
     assert workload.score(outputs, workload.evaluation_targets) == 0.75
+
+
+def test_evaluating_on_the_calibration_data_is_noted(model_path, tmp_path):
+    """The ranges were taken from the very inputs the accuracy is computed on."""
+    inputs, targets = np.eye(4, dtype=np.float32), np.zeros(4, np.int64)
+    same = npz(tmp_path, calibration=inputs, evaluation_inputs=inputs, evaluation_targets=targets)
+    assert "The evaluation data is the calibration data" in load_onnx_pair(model_path, same, tmp_path).notes[0]
+    other = npz(tmp_path, calibration=2 * inputs, evaluation_inputs=inputs, evaluation_targets=targets)
+    assert load_onnx_pair(model_path, other, tmp_path).notes == ()
 
 
 def test_without_a_sample_the_first_of_the_data_is_measured(model_path, tmp_path):

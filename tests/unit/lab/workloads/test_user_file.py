@@ -11,7 +11,8 @@ import torch
 
 from lab.errors import WorkloadError
 from lab.workloads.contract import CONTRACT
-from lab.workloads.user_file import load_user_file, source_files
+from lab.workloads.user_file import load_user_file
+from lab.workloads.user_sources import source_files
 
 GOOD = """
 import numpy as np
@@ -286,4 +287,6 @@ def test_files_beside_the_workload_belong_to_it(write, tmp_path):
 def test_evaluating_on_the_training_data_is_noted(write):
     """Nobody should read that accuracy as a promise."""
     assert "training data" in load(write, "evaluation=(x[:350], y[:350])").notes[0]
+    assert "calibration data" in load(write, "evaluation=(x[:320], y[:320])").notes[0]
+    assert "calibration data" in load(write, "calibration=x[350:]").notes[0]
     assert "accuracy is not known" in load(write, "evaluation=None").notes[0]
