@@ -19,6 +19,8 @@
     ├── MeterError
     ├── MeasurementInvalid     numbers arrived but may not be used
     ├── StoreError
+    │   ├── RecordingConflict  a place in the database holds other bytes than those that came for it
+    │   └── RecordingMisplaced a recording belongs to nothing that the database knows
     └── NotFound               a name or id that nothing answers to
 
 `transient` decides whether a retry can help. `exit_code` is what the command line returns.
@@ -120,6 +122,14 @@ class MeasurementInvalid(LabError):
 
 class StoreError(LabError):
     """The database, a trace or an artifact could not be read or written."""
+
+
+class RecordingConflict(StoreError):
+    """A window is kept already, with other bytes than those that came for it."""
+
+
+class RecordingMisplaced(StoreError):
+    """A recording's block belongs elsewhere, or no campaign has its cell."""
 
 
 class NotFound(LabError):

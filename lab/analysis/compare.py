@@ -19,7 +19,7 @@ from lab.domain.result import Comparison, Contribution
 from .energy import BlockEnergy
 from .estimates import BLOCKS_MIN, coverage_factor, mean_of, standard_error
 from .latency import percentile_ns
-from .quality import merge_flags, usable_blocks
+from .quality import ABSENT_POWER, merge_flags, usable_blocks
 from .summarise import consistent_energies
 from .uncertainty import combined
 
@@ -93,7 +93,7 @@ def _answer(low: float | None, high: float | None) -> Answer:
 def _flags(n_shared: int, reasons: Sequence[Flag]) -> tuple[Flag, ...]:
     if n_shared >= BLOCKS_MIN:
         return ()
-    absent = tuple(flag for flag in reasons if flag.code in {"no_power_source", "power_unreadable"})
+    absent = tuple(flag for flag in reasons if flag.code in ABSENT_POWER)
     if absent and not n_shared:
         return absent
     return (Flag(code="few_blocks", severity=Severity.DEGRADED,

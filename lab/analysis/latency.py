@@ -1,8 +1,9 @@
 """Latency percentiles: exact within a window, with an interval over blocks.
 
 Within a window a percentile is the nearest rank: the smallest observed latency that at least that share of all
-latencies do not exceed. It is always a latency that happened, and for p99 needs no more than that to be honest about
-the tail. Its interval is distribution-free, from order statistics and the binomial distribution.
+latencies do not exceed. It is always a latency that happened. Its interval is distribution-free, from order statistics
+and the binomial distribution; where a window has too few inferences for its upper end, the percentile is hardly more
+than the maximum of that window, and not given.
 
 Over blocks the value is the median of the blocks' percentiles, which one odd block cannot move far; its interval is
 Student's t on the logarithms of the blocks' values, because latencies are positive and skewed to the right.
@@ -10,6 +11,7 @@ Student's t on the logarithms of the blocks' values, because latencies are posit
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -20,8 +22,6 @@ from lab.domain.recording import Int64Array
 from lab.domain.result import Interval
 
 from .estimates import CONFIDENCE_RATIO, log_interval
-
-PERCENTILE_METHOD = "nearest rank (inverse of the empirical distribution)"
 
 
 def percentile_ns(latency_ns: Int64Array, percent: int) -> int:
@@ -43,6 +43,16 @@ def percentile_interval_ns(latency_ns: Int64Array, percent: int) -> tuple[int | 
     ordered = np.sort(latency_ns)
     return (int(ordered[low_rank - 1]) if low_rank >= 1 else None,
             int(ordered[high_rank - 1]) if high_rank <= n else None)
+
+
+def is_resolved(latency_ns: Int64Array, percent: int) -> bool:
+    """Whether a window's latencies (n,) reach the upper end of this percentile's 95 % interval."""
+    return percentile_interval_ns(latency_ns, percent)[1] is not None
+
+
+def inferences_to_resolve(percent: int) -> int:
+    """Fewest inferences of a window of which `is_resolved` is true: 36 for p90, 72 for p95, 368 for p99."""
+    return math.ceil(math.log((1 - CONFIDENCE_RATIO) / 2) / math.log(percent / 100))
 
 
 def across_blocks(values: Sequence[float]) -> Interval | None:

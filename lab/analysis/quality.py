@@ -13,12 +13,17 @@ from lab.domain.result import Interval, Quantity
 
 from .curves import succeeded
 from .estimates import BLOCKS_MIN
+from .latency import inferences_to_resolve, is_resolved
 from .uncertainty import type_a_ratio
 
 THROTTLED_RATIO = 0.9
 _DETAIL_CAP = 300
 _ORDER = (Severity.INFO, Severity.DEGRADED, Severity.VOID)
-_ABSENT_POWER = ("no_power_source", "power_unreadable")
+ABSENT_POWER = ("no_power_source", "no_headline_rail", "power_unreadable")
+"""Codes that say why there is no energy figure."""
+
+TAIL_PERCENTS = (90, 95, 99)
+"""Percentiles that need more inferences than a short window may have."""
 
 
 def why_unusable(window: Window) -> str | None:
@@ -86,6 +91,26 @@ def precision_flags(protocol: Protocol, n_blocks: int, latency: Interval | None,
         found.append(Flag(code="interval_wide", severity=Severity.DEGRADED,
                           detail=f"{', '.join(wide)}; asked for ± {100 * protocol.target_ci_ratio:g} %"))
     return tuple(found)
+
+
+def unresolved_percents(windows: Sequence[Window]) -> tuple[int, ...]:
+    """Latency percentiles that one of the windows holds too few inferences for.
+
+    One such window is enough: a percentile of the other windows alone would be one of the faster ones.
+    """
+    return tuple(percent for percent in TAIL_PERCENTS
+                 if not all(is_resolved(window.latency_ns, percent) for window in windows))
+
+
+def percentile_flags(windows: Sequence[Window]) -> tuple[Flag, ...]:
+    """Which latency percentiles are not given, how many inferences there were and how many it takes."""
+    unresolved = unresolved_percents(windows)
+    if not unresolved:
+        return ()
+    needed = ", ".join(f"p{percent} ({inferences_to_resolve(percent)})" for percent in unresolved)
+    fewest = min(len(window.latency_ns) for window in windows)
+    return (_info("percentile_unresolved", f"n = {fewest} inferences in a window are too few for {needed}; "
+                                           "longer windows hold more"),)
 
 
 def interval_ratio(interval: Interval | None) -> float | None:
@@ -156,7 +181,7 @@ def _merged(code: str, by_block: Sequence[Sequence[Flag]], n_blocks: int, *, som
     severity = max((flag.severity for flag in every), key=_ORDER.index)
     if severity is Severity.VOID:
         severity = Severity.DEGRADED if some_usable else Severity.VOID
-    elif code in _ABSENT_POWER:
+    elif code in ABSENT_POWER:
         severity = Severity.INFO
     details = list(dict.fromkeys(flag.detail for flag in every if flag.detail))
     text = "; ".join(details[:2]) + (f"; and {len(details) - 2} more" if len(details) > 2 else "")

@@ -10,6 +10,7 @@ from lab.domain.recording import Trace, Window
 
 from .curves import Curve, curve_of, product_curve
 
+_SHOWN_MAX = 6
 _ELECTRIC = ("energy_j", "power_w", "current_a", "voltage_v")
 
 
@@ -39,15 +40,26 @@ def headline_of(window: Window, profile: DeviceProfile) -> Headline:
     rail that cannot be read spoils the sum, since the rest of it would look like less energy.
     """
     patterns = [rail for rail in profile.rails if rail.headline]
-    if not patterns:
-        return Headline(code="no_power_source", reason=f"profile {profile.name} names no rail as the device's energy")
     by_rail = _electric_traces(window)
     matched = {name: rail for name in by_rail if (rail := _line_of(name, profile)) is not None and rail.headline}
     scope = next((rail.scope for rail in patterns if rail.scope in {found.scope for found in matched.values()}), None)
     if scope is None:
-        return Headline(code="no_power_source", reason="the recording has none of the rails "
-                                                       f"{', '.join(rail.name for rail in patterns)}")
+        return _without_headline(by_rail, patterns, profile)
     return _read(window, by_rail, {name: rail for name, rail in matched.items() if rail.scope is scope}, scope)
+
+
+def _without_headline(by_rail: dict[str, dict[str, Trace]], patterns: list[Rail], profile: DeviceProfile) -> Headline:
+    """Why there is no figure: nothing gave power, or only rails that the profile does not count."""
+    looked_for = f"looked for rails {', '.join(rail.name for rail in patterns)}" if patterns else "it names none"
+    seen = [name for name, traces in by_rail.items() if _best_curve(traces) is not None]
+    if not seen:
+        return Headline(code="no_power_source", reason="this device has no power sensor that profile "
+                                                       f"{profile.name} counts as its energy ({looked_for})")
+    rails = ", ".join(seen[:_SHOWN_MAX]) + (", …" if len(seen) > _SHOWN_MAX else "")
+    return Headline(code="no_headline_rail", reason=(
+        f"power was recorded on rails {rails}, but profile {profile.name} counts none of them as this device's energy "
+        f"({looked_for}); choose a profile that names the device's energy rail: "
+        "`lab devices add NAME URL --profile …`"))
 
 
 def _read(window: Window, by_rail: dict[str, dict[str, Trace]], chosen: dict[str, Rail], scope: Scope) -> Headline:

@@ -16,8 +16,18 @@ from .energy import BlockEnergy, block_energy
 from .estimates import mean_of
 from .latency import across_blocks, percentile_ns
 from .memory import peak_memory
-from .quality import merge_flags, precision_flags, temperature_max_c, usable_blocks, window_flags
+from .quality import (
+    merge_flags,
+    percentile_flags,
+    precision_flags,
+    temperature_max_c,
+    unresolved_percents,
+    usable_blocks,
+    window_flags,
+)
 from .uncertainty import gross_quantity, net_quantity
+
+_NO_SOURCE = ("no_power_source", "no_headline_rail")
 
 
 def summarise(cell: Cell, blocks: Sequence[BlockWindows], profile: DeviceProfile) -> Result:
@@ -31,9 +41,10 @@ def summarise(cell: Cell, blocks: Sequence[BlockWindows], profile: DeviceProfile
     energies = consistent_energies(usable, profile)
     gross, net = gross_quantity(energies), net_quantity(energies)
     measured = [energy for energy in energies if energy.gross_j is not None]
-    latency = {percent: _latency(windows, percent) for percent in (50, 90, 95, 99)}
+    unresolved = unresolved_percents(windows)
+    latency = {percent: None if percent in unresolved else _latency(windows, percent) for percent in (50, 90, 95, 99)}
     memory = peak_memory(windows)
-    flags = merge_flags([(*_flags(blocks, usable, energies, profile),
+    flags = merge_flags([(*_flags(blocks, usable, energies, profile), *percentile_flags(windows),
                           *precision_flags(cell.protocol, len(usable), latency[50], gross))], some_usable=False)
     return Result(
         cell_id=cell.id, n_blocks=len(usable), n_inferences=sum(window.inferences for window in windows),
@@ -99,9 +110,9 @@ def _flags(blocks: Sequence[BlockWindows], usable: Sequence[BlockWindows], energ
 
 
 def _power_flags(block: BlockWindows, flags: Sequence[Flag]) -> tuple[Flag, ...]:
-    """`no_power_source` is said only where the agent did not already find a source that it could not read."""
+    """A lack of sources is said only where the agent did not already find one that it could not read."""
     is_unreadable = any(flag.code == "power_unreadable" for flag in block.window.flags)
-    return tuple(flag for flag in flags if not (is_unreadable and flag.code == "no_power_source"))
+    return tuple(flag for flag in flags if not (is_unreadable and flag.code in _NO_SOURCE))
 
 
 def _latency(windows: Sequence[Window], percent: int) -> Interval | None:

@@ -19,11 +19,14 @@ ARTIFACT_KEYS = frozenset(figures.ARTIFACT_KEYS)
 POWER_KEYS = frozenset(figures.POWER_KEYS)
 MEMORY_KEYS = frozenset({"memory_peak_bytes", "memory_delta_bytes"})
 
-_POWER_CODES = ("power_unreadable", "no_power_source")
+_POWER_CODES = ("power_unreadable", "no_headline_rail", "no_power_source")
+_TAIL_KEYS = frozenset({"latency_p90_ns", "latency_p95_ns", "latency_p99_ns"})
 _REMEDIES = {
     "no_power_source": "To measure energy, use a board with sensors (`lab devices check NAME` lists what was looked "
                        "for), or put a power meter between supply and board (`lab meters scan` shows what is "
                        "plugged in).",
+    "no_headline_rail": "The device reads power, but its profile names none of the rails as the device's energy: add it "
+                        "again with the profile of its board (`lab devices add NAME URL --profile PROFILE`).",
     "power_unreadable": "To measure energy, let the agent's user read the sensor: `lab devices check NAME` names it.",
 }
 
@@ -101,6 +104,8 @@ def absent_code(row: ResultRow, key: str) -> str | None:
     candidates: tuple[str, ...] = ()
     if key in POWER_KEYS:
         candidates = _POWER_CODES
+    elif key in _TAIL_KEYS:
+        candidates = ("percentile_unresolved",)
     elif key in MEMORY_KEYS:
         candidates = ("memory_unknown",)
     elif key == "accuracy_ratio":

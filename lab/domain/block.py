@@ -13,7 +13,7 @@ from agents.wire.plan import BlockPlan, LoadPlan, WindowPlan
 
 from .campaign import Protocol, Settings, Technique
 
-__all__ = ["BlockManifest", "BlockPlan", "Cell", "LoadPlan", "ManifestEntry", "WindowPlan", "cell_id_of"]
+__all__ = ["BlockManifest", "BlockOrder", "BlockPlan", "Cell", "LoadPlan", "ManifestEntry", "WindowPlan", "cell_id_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,3 +70,12 @@ class BlockManifest:
     attempt: int
     state: str
     entries: tuple[ManifestEntry, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockOrder:
+    """One block to measure on one device; artifacts and inputs are named by hash, never carried."""
+
+    campaign_id: str
+    device: str
+    plan: BlockPlan

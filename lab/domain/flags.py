@@ -35,12 +35,14 @@ class Flag:
 
 FLAG_CODES: dict[str, str] = {
     "no_power_source": "The device has no power sensor the lab can read and no meter is attached.",
+    "no_headline_rail": "Power was recorded, but the device's profile counts none of its rails as the energy figure.",
     "probe_unknown": "The plan named a probe that the agent does not have.",
     "power_unreadable": "A power sensor exists but could not be read (permission or driver error).",
     "simulated_power": "Power comes from a model of a device, not from a sensor.",
     "quick_look": "Measured with the quick preset: seconds, not enough for a claim.",
     "few_blocks": "Too few blocks for a confidence interval.",
     "interval_wide": "The interval is wider than the campaign asked for.",
+    "percentile_unresolved": "Too few inferences in a window to tell a high latency percentile from the maximum.",
     "throttled": "The device lowered its clocks during a window.",
     "temperature_unknown": "No temperature sensor could be read.",
     "frequency_unknown": "No clock frequency could be read.",
@@ -54,10 +56,7 @@ FLAG_CODES: dict[str, str] = {
     "sampler_overrun": "The sampler could not keep its rate.",
     "energy_gap": "Power samples are missing inside the window.",
     "counter_reset": "An energy counter went backwards and was not a wrap.",
-    "background_load": "Other processes used the processor during a window.",
-    "accuracy_below_limit": "Accuracy fell further than the campaign allows.",
     "no_accuracy": "The workload has no evaluation data.",
-    "unequal_budget": "Techniques were trained for different numbers of epochs.",
     "state_not_set": "A requested device state could not be set.",
     "batch_mismatch": "The sample input's batch differs from the one asked for.",
 }

@@ -34,6 +34,9 @@ def _metric(key: str, label: str, unit: str, better: Literal["lower", "higher"],
     return Metric(key=key, label=label, unit=unit, better=better, display_scale=display_scale, digits=digits)
 
 
+PERCENTILE_METHOD = "nearest rank (inverse of the empirical distribution)"
+"""How a latency percentile is taken of one window; over blocks it is the median of those."""
+
 METRICS: dict[str, Metric] = {
     metric.key: metric
     for metric in (

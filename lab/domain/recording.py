@@ -63,7 +63,10 @@ class HostState:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Window:
-    """One window as recorded; `kind` idle has no inferences. Key: (cell, block, attempt, position)."""
+    """One window as recorded; `kind` idle has no inferences. Key: (cell, block, attempt, position).
+
+    `artifact_sha256` is what the device says it measured; None for an idle, and in recordings of older agents.
+    """
 
     kind: Literal["window", "idle"]
     cell_id: str | None
@@ -89,6 +92,7 @@ class Window:
     error: str | None
     sha256: str
     runtime_facts: tuple[tuple[str, str], ...] = ()
+    artifact_sha256: str | None = None
 
     def mark_ns(self, name: str) -> int | None:
         """The instant of a mark, or None if the window never reached it."""

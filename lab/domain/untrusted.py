@@ -94,6 +94,13 @@ class Fields:
         """As `whole`, or None where the field is null or missing."""
         return self.whole(key, low, high) if self.has(key) else None
 
+    def flag(self, key: str) -> bool:
+        """True or false; a number is neither."""
+        value = self.values.get(key)
+        if not isinstance(value, bool):
+            raise mismatch(self.place(key), "true or false", value)
+        return value
+
     def number(self, key: str, low: float, high: float) -> float:
         """A finite number in [low, high]."""
         value = self.values.get(key)

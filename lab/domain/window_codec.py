@@ -24,6 +24,7 @@ VALUES_CAP = 200_000_000
 """Most values of one array; the wire's own limit."""
 
 TRACES_CAP = 300
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 _SCALE_LOW, _SCALE_HIGH = 1e-15, 1e9
 
@@ -67,9 +68,9 @@ def window_from_recording(header: Mapping[str, object], arrays: RawArrays, sha25
         traces=_traces(fields, arrays),
         sampler_cpu_ns=fields.nested("sampler", 16).whole_or_none("cpu_ns"),
         flags=_flags(fields),
-        error=error,
-        sha256=sha256,
+        error=error, sha256=sha256,
         runtime_facts=_runtime(fields),
+        artifact_sha256=_artifact(fields, is_idle),
     )
 
 
@@ -79,6 +80,16 @@ def _cell_id(fields: Fields, is_idle: bool) -> str | None:
     if fields.has("cell_id"):
         raise mismatch("cell_id", "null for an idle", fields.values["cell_id"])
     return None
+
+
+def _artifact(fields: Fields, is_idle: bool) -> str | None:
+    """Agents of before this field leave it out, so it may be absent in a window too."""
+    if not fields.has("artifact_sha256"):
+        return None
+    sha256 = fields.identifier("artifact_sha256")
+    if is_idle or not _SHA256.fullmatch(sha256):
+        raise mismatch("artifact_sha256", "null for an idle" if is_idle else "a SHA-256 in hex", sha256)
+    return sha256
 
 
 def _utc(fields: Fields) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from lab.domain.flags import Flag
+from lab.domain.metrics import PERCENTILE_METHOD
 from lab.domain.result import Comparison, Quantity, ResultRow
 
 from .figures import Figure, figures_of
@@ -18,12 +19,13 @@ VERSION = 1
 
 
 def rows_to_json(rows: Iterable[ResultRow]) -> str:
-    """JSON text: `{"format", "version", "rows": [...]}`.
+    """JSON text: `{"format", "version", "percentile_method", "rows": [...]}`.
 
     Each figure has `value` (null: not known, see `flags`), `unit`, the 95 % interval `low` and `high`, and for power
     `scope` and `origin`. Energies also carry their uncertainty budget; infinite degrees of freedom are "inf".
     """
-    document = {"format": FORMAT, "version": VERSION, "rows": [_row(row) for row in rows]}
+    document = {"format": FORMAT, "version": VERSION, "percentile_method": PERCENTILE_METHOD,
+                "rows": [_row(row) for row in rows]}
     return json.dumps(document, indent=2, allow_nan=False)
 
 

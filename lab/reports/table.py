@@ -30,8 +30,8 @@ class Table:
 def results_table(rows: Sequence[ResultRow], keys: Sequence[str] = DEFAULT_KEYS) -> Table:
     """Technique, device and settings, one column per key with its unit, and what to know about the numbers.
 
-    `keys` are those of `METRICS`, `latency_ratio` and `energy_ratio`. Power that was not measured says so in its
-    own cell, since tables get cut and pasted.
+    `keys` are those of `METRICS`, `latency_ratio` and `energy_ratio`. Power says in its own cell what it covers,
+    and how it came to be unless it was measured, since tables get cut and pasted.
     """
     columns = ("Technique", "Device", "Settings", *(_label(key) for key in keys), "Notes")
     return Table(columns=columns, cells=tuple(_cells(row, keys) for row in rows))
@@ -59,9 +59,12 @@ def _figure_text(figure: Figure) -> str:
     text = metric.show(figure.value)
     if figure.low is not None and figure.high is not None:
         text += f" [{metric.show(figure.low)}, {metric.show(figure.high)}]"
-    if figure.key in POWER_KEYS and figure.origin is not Origin.MEASURED:
-        text += f" ({figure.origin or 'origin unknown'})"
-    return text
+    return f"{text} ({_power_text(figure)})" if figure.key in POWER_KEYS else text
+
+
+def _power_text(figure: Figure) -> str:
+    origin = () if figure.origin is Origin.MEASURED else (figure.origin or "origin unknown",)
+    return ", ".join((figure.scope or "scope unknown", *origin))
 
 
 def _ratio_text(comparison: Comparison | None) -> str:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
 
 from lab.errors import StoreError
 
 from .durable import write_durably
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_Writer: TypeAlias = Callable[[BinaryIO], object]
 
 
 class ArtifactStore:
     """Files under `root`, addressed by content; safe to use from several processes at once.
 
-    Nothing is created until the first `add_…`, so that a reader leaves no trace. Adding what is there already
+    Nothing is created until the first `add_bytes`, so that a reader leaves no trace. Adding what is there already
     costs one read and changes nothing; a stored file that no longer matches its name is replaced.
     """
 
@@ -31,19 +27,7 @@ class ArtifactStore:
         """Keep these bytes and return their SHA-256; raises StoreError if the disk refuses."""
         sha256 = hashlib.sha256(data).hexdigest()
         if not self._holds_whole(sha256):
-            self._write(sha256, lambda stream: stream.write(data))
-        return sha256
-
-    def add_file(self, path: Path) -> str:
-        """Keep a copy of a file and return its SHA-256; raises StoreError if it cannot be read or kept."""
-        try:
-            sha256 = _sha256_of(path)
-            if not self._holds_whole(sha256):
-                with path.open("rb") as source:
-                    self._write(sha256, lambda stream: shutil.copyfileobj(source, stream))
-                self.verify(sha256)  # the source may have changed between the two reads
-        except OSError as error:
-            raise StoreError(f"cannot keep {path} as an artifact: {error}") from error
+            self._write(sha256, data)
         return sha256
 
     def has(self, sha256: str) -> bool:
@@ -73,9 +57,9 @@ class ArtifactStore:
             raise StoreError(f"artifact name {sha256[:80]!r} is not a SHA-256: expected 64 hex digits, lower case")
         return self.root / sha256[:2] / sha256
 
-    def _write(self, sha256: str, write: _Writer) -> None:
+    def _write(self, sha256: str, data: bytes) -> None:
         try:
-            write_durably(self._place(sha256), write)
+            write_durably(self._place(sha256), lambda stream: stream.write(data))
         except OSError as error:
             raise StoreError(f"cannot write artifact {sha256} into {self.root}: {error}") from error
 

@@ -97,7 +97,7 @@ def _bring_up_to_date(database: Database, path: Path, steps: Steps, *, read_only
     is_behind = bool(migrations.pending(database))
     if read_only and is_behind:
         raise StoreError(f"{path} has an older layout that only a command that writes can bring up to date; "
-                         "`lab doctor` does")
+                         "`lab devices list` does")
     if read_only or (not is_behind and database.journal_mode == "wal"):
         return
     with _migrating(path.parent):

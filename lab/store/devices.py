@@ -36,11 +36,12 @@ class DeviceRecords(Connection):
         return _device(row)
 
     def remove_device(self, name: str) -> None:
-        """Forget a device and its facts; results measured on it stay. Raises NotFound."""
+        """Forget a device; results measured on it stay, and with them the facts that say on what. Raises NotFound."""
         self.device(name)
         with self._transaction():
             self._write("DELETE FROM devices WHERE name = ?", (name,))
-            self._write("DELETE FROM device_facts WHERE device = ?", (name,))
+            self._write("DELETE FROM device_facts WHERE device = ? AND device NOT IN (SELECT device FROM blocks)",
+                        (name,))
 
     def save_facts(self, name: str, facts: DeviceFacts) -> None:
         """Note what the agent said now; earlier facts are kept. Raises NotFound for an unknown device."""

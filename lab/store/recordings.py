@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from agents.wire.recording import RecordingError, unpack_recording
 from lab.domain.recording import BlockWindows, Window
 from lab.domain.window_codec import window_from_recording
-from lab.errors import ProtocolMismatch, StoreError
+from lab.errors import ProtocolMismatch, RecordingConflict, RecordingMisplaced
 
+from .codec import to_text
 from .connection import Connection, Row, utc_now
 from .traces import holds_recording, read_recording, trace_path, write_recording
 
 TRACES_FOLDER = "traces"
 
-_LATEST_ATTEMPT = """
+_CELL_WINDOWS = """
 SELECT w.block_id, w.attempt, w.position, w.kind, w.sha256, b.number
 FROM windows w JOIN blocks b ON b.id = w.block_id
-WHERE (w.cell_id = :cell OR w.kind = 'idle')
+WHERE (w.kind = 'idle' OR (w.cell_id = :cell AND w.artifact_sha256 IS
+                           (SELECT artifact_sha256 FROM cells WHERE id = :cell)))
   AND w.block_id IN (SELECT block_id FROM windows WHERE cell_id = :cell)
   AND w.attempt = (SELECT max(attempt) FROM windows WHERE block_id = w.block_id)
-ORDER BY b.created_utc, b.number, b.id, w.position
+ORDER BY b.number, b.id, w.position
 """
 
 
@@ -37,8 +40,9 @@ class RecordingRecords(Connection):
         """Keep one recording as the device sent it; False if it is kept already.
 
         Killed at any point it leaves either nothing, or a file that the next call with the same bytes takes over.
-        Raises ProtocolMismatch if the bytes are not a sound window, StoreError if its place holds another
-        recording, its block belongs elsewhere, or no campaign has its cell.
+        Raises ProtocolMismatch if the bytes are not a sound window, RecordingConflict if its place holds another
+        recording, RecordingMisplaced if its block belongs elsewhere or no campaign has its cell, StoreError if the
+        disk refuses.
         """
         window = _window(data)
         if self._is_kept(window):
@@ -55,15 +59,26 @@ class RecordingRecords(Connection):
         return True
 
     def cell_blocks(self, cell_id: str) -> tuple[BlockWindows, ...]:
-        """The cell's window of every block, with the block's idles; of the block's latest attempt only.
+        """The cell's window of every block, with the block's idles, by number of the block.
 
-        Raises StoreError if a recording is absent or damaged.
+        Only the block's latest attempt counts: a block whose latest attempt lacks the cell's window gives nothing.
+        Only windows of the cell's current artifact (`set_cell_artifact`) count; one that does not say what it
+        measured counts only for a cell without an artifact. Raises StoreError if a recording is absent or damaged.
         """
         blocks: dict[str, list[Row]] = {}
-        for row in self._rows(_LATEST_ATTEMPT, {"cell": cell_id}):
+        for row in self._rows(_CELL_WINDOWS, {"cell": cell_id}):
             blocks.setdefault(row["block_id"], []).append(row)
         return tuple(self._block_windows(rows) for rows in blocks.values()
                      if any(row["kind"] == "window" for row in rows))
+
+    def last_block_number(self, cell_ids: Sequence[str]) -> int:
+        """Highest number of a block that holds a window of one of the cells, whatever it measured; 0 for none.
+
+        `cell_blocks` may leave that block out, but its number is taken.
+        """
+        row = self._row("SELECT max(b.number) AS number FROM windows w JOIN blocks b ON b.id = w.block_id "
+                        "WHERE w.cell_id IN (SELECT value FROM json_each(?))", (to_text(tuple(cell_ids)),))
+        return int(row["number"]) if row and row["number"] is not None else 0
 
     def window(self, sha256: str) -> Window:
         """The window of that recording hash, read from its file; raises StoreError."""
@@ -82,24 +97,28 @@ class RecordingRecords(Connection):
         if row is None:
             return False
         if row["sha256"] != window.sha256:
-            raise StoreError(f"window {window.position} of block {window.block_id}, attempt {window.attempt}, is "
-                             f"kept as {row['sha256']}, but a second copy has SHA-256 {window.sha256}: expected the "
-                             "same bytes; the first one stays")
+            raise RecordingConflict(
+                f"window {window.position} of block {window.block_id}, attempt {window.attempt}, is kept with SHA-256 "
+                f"{row['sha256']}, but a second copy has {window.sha256}: expected the same bytes; the first one "
+                "stays, so put the second one aside, or measure the block again as a new attempt")
         return True
 
     def _check_place(self, window: Window, campaign_id: str, device: str, block_number: int) -> None:
         block = self._row("SELECT campaign_id, device, number FROM blocks WHERE id = ?", (window.block_id,))
         place = (campaign_id, device, block_number)
         if block is not None and (block["campaign_id"], block["device"], block["number"]) != place:
-            raise StoreError(f"block {window.block_id} is number {block['number']} of campaign "
-                             f"{block['campaign_id']} on {block['device']}, not number {block_number} of campaign "
-                             f"{campaign_id} on {device}")
+            raise RecordingMisplaced(
+                f"block {window.block_id} is number {block['number']} of campaign {block['campaign_id']} on "
+                f"{block['device']}, but a recording came as number {block_number} of campaign {campaign_id} on "
+                f"{device}: put it aside; `lab run` of campaign {campaign_id} measures what it still lacks")
         if self._row("SELECT 1 FROM campaigns WHERE id = ?", (campaign_id,)) is None:
-            raise StoreError(f"a recording of block {window.block_id} came for campaign {campaign_id!r}, which is "
-                             "not in the database")
+            raise RecordingMisplaced(
+                f"a recording of block {window.block_id} came for campaign {campaign_id!r}, which is not in the "
+                "database: put it aside, or use the LAB_HOME in which that campaign was started")
         if window.cell_id and self._row("SELECT 1 FROM cells WHERE id = ?", (window.cell_id,)) is None:
-            raise StoreError(f"a recording of block {window.block_id} names cell {window.cell_id!r}, which no "
-                             "campaign has")
+            raise RecordingMisplaced(
+                f"a recording of block {window.block_id} names cell {window.cell_id!r}, which no campaign has: put it "
+                "aside, or use the LAB_HOME in which its campaign was started")
 
     def _insert_window(self, window: Window, campaign_id: str, device: str, block_number: int) -> None:
         now = utc_now()
@@ -109,7 +128,7 @@ class RecordingRecords(Connection):
             "block_id": window.block_id, "attempt": window.attempt, "position": window.position,
             "kind": window.kind, "cell_id": window.cell_id, "sha256": window.sha256,
             "started_utc": window.started_utc, "inferences": window.inferences, "error": window.error,
-            "ingested_utc": now})
+            "ingested_utc": now, "artifact_sha256": window.artifact_sha256})
 
 
 def _window(data: bytes) -> Window:

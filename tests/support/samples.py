@@ -130,3 +130,10 @@ def idle_recording(**changes):
     content = {"trace0_t": array("q", [4 * S + at * S // 10 for at in range(31)]),
                "trace0_raw": array("q", [500_000] * 31), "trace0_span": array("q", [20_000] * 31)}
     return pack_recording(idle_header(traces=[power_trace()]) | changes, content)
+
+
+def cell_states(store, campaign_id):
+    """State and failure of a campaign's cells by cell id, in order."""
+    rows = store._rows("SELECT cell_id, state, failure FROM campaign_cells WHERE campaign_id = ? ORDER BY position",
+                       (campaign_id,))
+    return {row["cell_id"]: (row["state"], row["failure"]) for row in rows}

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from sqlite_utils import Database, Migrations
 
 from .m0001_first_layout import create_first_layout
+from .m0002_window_artifact import add_window_artifact
 
 SET_NAME = "lab"
 
@@ -19,6 +20,7 @@ Step: TypeAlias = Callable[[Database], None]
 
 STEPS: Mapping[str, Step] = {
     "m0001_first_layout": create_first_layout,
+    "m0002_window_artifact": add_window_artifact,
 }
 
 

@@ -11,7 +11,7 @@ from lab.analysis.compare import compare
 from lab.domain.device import Rail, Scope
 from lab.domain.flags import Flag, Severity
 from tests.support import samples
-from tests.support.windows import block, power_block
+from tests.support.windows import block, constant_power, power_block
 
 PROFILE = samples.profile()
 CELL, BASELINE = samples.cell(samples.INT8).id, samples.cell().id
@@ -142,6 +142,13 @@ def test_without_power_the_energy_ratio_is_unknown_and_says_why():
     assert math.isnan(found.ratio)
     assert found.answer == "unknown"
     assert [flag.code for flag in found.flags] == ["no_power_source"]
+
+
+def test_power_on_the_wrong_rails_is_said_beside_the_ratio():
+    blocks = [power_block(at, 1.0, traces=(constant_power(1.0, rail="VDD_SOC"),)) for at in range(3)]
+    found = compare("energy_gross_j", CELL, blocks, BASELINE, blocks, PROFILE)
+    assert math.isnan(found.ratio)
+    assert [flag.code for flag in found.flags] == ["no_headline_rail"]
 
 
 def test_energy_is_compared_per_inference():

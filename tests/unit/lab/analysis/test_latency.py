@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.analysis.latency import PERCENTILE_METHOD, across_blocks, percentile_interval_ns, percentile_ns
+from lab.analysis.latency import (
+    across_blocks,
+    inferences_to_resolve,
+    is_resolved,
+    percentile_interval_ns,
+    percentile_ns,
+)
+from lab.domain.metrics import PERCENTILE_METHOD
 
 latencies = st.lists(st.integers(0, 10**12), min_size=1, max_size=300).map(lambda values: np.array(values, np.int64))
 percents = st.sampled_from([50, 90, 95, 99])
@@ -51,6 +58,18 @@ def test_too_few_inferences_leave_an_end_open():
     low, high = percentile_interval_ns(np.arange(1, 101), 99)
     assert low is not None
     assert high is None
+
+
+@pytest.mark.parametrize(("percent", "needed"), [(50, 6), (90, 36), (95, 72), (99, 368)])
+def test_a_percentile_is_resolved_from_as_many_inferences_on_as_it_is_said_to_need(percent, needed):
+    assert inferences_to_resolve(percent) == needed
+    assert is_resolved(np.arange(needed), percent)
+    assert not is_resolved(np.arange(needed - 1), percent)
+
+
+@given(st.integers(1, 800), percents)
+def test_more_inferences_never_unresolve(n, percent):
+    assert is_resolved(np.arange(n), percent) == (n >= inferences_to_resolve(percent))
 
 
 @given(latencies, percents)

@@ -5,11 +5,14 @@ import dataclasses
 import pytest
 
 from lab.analysis.quality import (
+    ABSENT_POWER,
     clock_ratio,
     interval_ratio,
     merge_flags,
+    percentile_flags,
     precision_flags,
     temperature_max_c,
+    unresolved_percents,
     usable_blocks,
     why_unusable,
     window_flags,
@@ -167,7 +170,7 @@ def test_a_void_block_voids_the_result_only_if_no_other_is_left(some_usable, sev
     assert merge_flags([(flag("worker_died", VOID),), ()], some_usable=some_usable)[0].severity is severity
 
 
-@pytest.mark.parametrize("code", ["no_power_source", "power_unreadable"])
+@pytest.mark.parametrize("code", ABSENT_POWER)
 def test_absent_power_takes_nothing_from_other_numbers(code):
     assert merge_flags([(flag(code, DEGRADED),)], some_usable=True)[0].severity is INFO
 
@@ -179,6 +182,20 @@ def test_how_much_was_measured(preset, n_blocks, expected):
     found = precision_flags(PROTOCOLS[preset], n_blocks, None, None)
     assert codes(found) == expected
     assert all(each.severity is DEGRADED for each in found)
+
+
+@pytest.mark.parametrize(("counts", "unresolved"), [
+    ([368, 500], ()), ([367, 5000], (99,)), ([72] * 3, (99,)), ([71], (95, 99)), ([10, 10], (90, 95, 99)), ([], ())])
+def test_every_window_must_resolve_a_percentile(counts, unresolved):
+    windows = [window(range(1, count + 1)) for count in counts]
+    assert unresolved_percents(windows) == unresolved
+    assert codes(percentile_flags(windows)) == (["percentile_unresolved"] if unresolved else [])
+
+
+def test_what_is_not_resolved_is_said_with_how_many_it_takes():
+    (found,) = percentile_flags([window(range(1, 101)), window(range(1, 72))])
+    assert (found.severity, found.detail.split(";")[0]) == (
+        INFO, "n = 71 inferences in a window are too few for p95 (72), p99 (368)")
 
 
 def spread(ratio):

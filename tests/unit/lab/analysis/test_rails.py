@@ -71,10 +71,12 @@ def test_two_sources_of_one_name_count_once():
 
 
 @pytest.mark.parametrize(("traces", "rails", "code", "text"), [
-    ([], (), "no_power_source", "names no rail"),
-    ([constant_power(1.0)], (Rail(name="*", scope=Scope.RAIL, source="hwmon"),), "no_power_source", "names no rail"),
-    ([], JETSON.rails, "no_power_source", "VDD_IN"),
-    ([constant_power(1.0, rail="VDD_SOC")], JETSON.rails, "no_power_source", "VDD_IN"),
+    ([], (), "no_power_source", "it names none"),
+    ([constant_power(1.0)], (Rail(name="*", scope=Scope.RAIL, source="hwmon"),), "no_headline_rail", "it names none"),
+    ([], JETSON.rails, "no_power_source", "looked for rails VDD_IN"),
+    ([constant_power(1.0, rail="VDD_SOC")], JETSON.rails, "no_headline_rail", "rails VDD_SOC, but profile test-board"),
+    ([trace([0, 1], [-1, -1], rail="VDD_SOC", errors=((0, 13), (1, 13)))], JETSON.rails, "no_power_source", "VDD_IN"),
+    ([trace([0, 1], [5, 5], quantity="voltage_v", rail="VDD_SOC")], JETSON.rails, "no_power_source", "VDD_IN"),
     ([trace([0, 1], [5, 5], quantity="voltage_v")], JETSON.rails, "power_unreadable", "voltage_v"),
     ([trace([0, 1], [-1, -1], errors=((0, 13), (1, 13)))], JETSON.rails, "power_unreadable", "errno 13"),
     ([trace([0], [5])], JETSON.rails, "power_unreadable", "fewer than two"),
@@ -86,6 +88,21 @@ def test_absence_has_a_code_and_a_reason(traces, rails, code, text):
     headline = headline_of(window(traces=traces), samples.profile(rails=rails))
     assert (headline.code, headline.rails, headline.scope) == (code, (), None)
     assert text in headline.reason
+
+
+def test_the_reasons_are_plain():
+    nothing, others = headline_of(window(), X86), headline_of(window(traces=[constant_counter(1.0, rail="psys")]), X86)
+    assert nothing.reason == ("this device has no power sensor that profile test-board counts as its energy "
+                              "(looked for rails package-[0-9])")
+    assert others.reason.startswith("power was recorded on rails psys, but profile test-board counts none of them")
+    assert others.reason.endswith("`lab devices add NAME URL --profile …`")
+
+
+def test_many_other_rails_are_not_all_listed():
+    traces = [constant_power(1.0, rail=f"rail{number}") for number in range(9)]
+    reason = headline_of(window(traces=traces), JETSON).reason
+    assert "rail5, …" in reason
+    assert "rail6" not in reason
 
 
 def test_one_dead_rail_spoils_the_sum():

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from lab.analysis.quality import ABSENT_POWER
 from lab.analysis.summarise import consistent_energies, summarise
 from lab.domain.campaign import PROTOCOLS, Load, Settings
 from lab.domain.device import Origin, Rail, Scope
@@ -20,7 +21,8 @@ PROFILE = samples.profile()
 
 
 def codes(result):
-    return {flag.code for flag in result.flags}
+    """All but `percentile_unresolved`, which every cell here has: its windows hold ten inferences."""
+    return {flag.code for flag in result.flags} - {"percentile_unresolved"}
 
 
 def severity_of(result, code):
@@ -34,7 +36,7 @@ def sound_blocks(count=6, **changes):
 def test_a_sound_cell_is_valid_and_whole():
     result = summarise(CELL, sound_blocks(), PROFILE)
     assert (result.cell_id, result.n_blocks, result.n_inferences) == (CELL.id, 6, 60)
-    assert (result.verdict, result.flags) == (Verdict.VALID, ())
+    assert (result.verdict, codes(result)) == (Verdict.VALID, set())
     assert result.latency_p50_ns.value == 1e6
     assert result.latency_max_ns == 1_000_000
     assert result.throughput_hz == pytest.approx(10.0)
@@ -46,6 +48,24 @@ def test_a_sound_cell_is_valid_and_whole():
     assert result.energy_net_j.value == pytest.approx(0.15)
     assert (result.power_scope, result.power_origin) == (Scope.MODULE, Origin.MEASURED)
     assert result.temperature_max_c == 50.0
+
+
+@pytest.mark.parametrize(("inferences", "known"), [(10, []), (36, [90]), (100, [90, 95]), (400, [90, 95, 99])])
+def test_percentiles_that_a_window_cannot_tell_from_its_maximum_are_not_given(inferences, known):
+    result = summarise(CELL, sound_blocks(latency_ns=tuple(range(1, inferences + 1))), PROFILE)
+    assert [percent for percent in (90, 95, 99) if getattr(result, f"latency_p{percent}_ns")] == known
+    assert (result.latency_p50_ns.value, result.latency_max_ns) == (inferences / 2, inferences)
+    unresolved = [flag for flag in result.flags if flag.code == "percentile_unresolved"]
+    assert [flag.severity for flag in unresolved] == ([] if len(known) == 3 else [Severity.INFO])
+    assert result.verdict is Verdict.VALID
+
+
+def test_one_short_window_takes_the_percentile_away_from_all():
+    long = {"latency_ns": tuple(range(1, 401))}
+    result = summarise(CELL, [*sound_blocks(5, **long), power_block(5, 2.0, latency_ns=(9,) * 50)], PROFILE)
+    assert result.latency_p99_ns is None
+    (flag,) = (flag for flag in result.flags if flag.code == "percentile_unresolved")
+    assert flag.detail.startswith("n = 50 inferences in a window are too few for p95 (72), p99 (368)")
 
 
 def test_blocks_give_the_interval():
@@ -94,7 +114,7 @@ def test_a_bad_window_enters_no_number_and_degrades_the_rest(changes):
     result = summarise(CELL, [*sound_blocks(), bad], PROFILE)
     clean = summarise(CELL, sound_blocks(), PROFILE)
     assert result.verdict is Verdict.DEGRADED
-    assert dataclasses.replace(result, flags=(), verdict=clean.verdict) == clean
+    assert dataclasses.replace(result, flags=clean.flags, verdict=clean.verdict) == clean
     assert any(flag.detail.startswith("1 of 7 blocks: ") for flag in result.flags)
 
 
@@ -111,6 +131,18 @@ def test_a_source_the_agent_could_not_read_is_not_called_absent():
     result = summarise(CELL, sound_blocks(traces=(), flags=(refused,)), PROFILE)
     assert codes(result) == {"power_unreadable"}
     assert result.verdict is Verdict.VALID
+
+
+def test_power_on_rails_the_profile_does_not_count_is_no_energy_and_says_so():
+    result = summarise(CELL, sound_blocks(traces=(constant_power(1.0, rail="VDD_SOC"),)), PROFILE)
+    assert (result.energy_gross_j, result.power_scope) == (None, None)
+    assert (codes(result), result.verdict) == ({"no_headline_rail"}, Verdict.VALID)
+
+
+def test_a_sensor_the_agent_could_not_read_counts_for_more_than_other_rails():
+    unreadable = (Flag(code="power_unreadable", severity=Severity.INFO, detail="EACCES"),)
+    result = summarise(CELL, sound_blocks(traces=(constant_power(1.0, rail="VDD_SOC"),), flags=unreadable), PROFILE)
+    assert codes(result) == {"power_unreadable"}
 
 
 def test_simulated_power_says_so_and_keeps_its_origin():
@@ -208,14 +240,13 @@ def test_any_mix_of_windows_gives_a_result_whose_flags_explain_it(changes, origi
     result = summarise(CELL, blocks, samples.profile(origin=origin))
     assert result.verdict is verdict_of(result.flags)
     assert codes(result) <= set(FLAG_CODES)
-    assert len(result.flags) == len(codes(result))
+    assert len(result.flags) == len({flag.code for flag in result.flags})
     assert (result.latency_p50_ns is None) == (result.n_blocks == 0)
     if result.n_blocks == 0:
         assert result.verdict is Verdict.VOID
     if result.energy_gross_j is None:
         assert (result.power_scope, result.power_origin, result.mean_power_w) == (None, None, None)
-        assert codes(result) & {"no_power_source", "power_unreadable", "energy_gap", "counter_reset"} or (
-            result.verdict is Verdict.VOID)
+        assert codes(result) & {*ABSENT_POWER, "energy_gap", "counter_reset"} or result.verdict is Verdict.VOID
     else:
         assert result.energy_gross_j.value > 0
         assert result.power_origin is origin

@@ -56,6 +56,30 @@ def test_an_idle_comes_through():
     assert (window.kind, window.cell_id, window.inferences, len(window.latency_ns)) == ("idle", None, 0, 0)
 
 
+def test_a_window_says_which_artifact_it_measured():
+    assert decoded(changed(artifact_sha256="0123456789abcdef" * 4)).artifact_sha256 == "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize("header", [
+    {}, {"artifact_sha256": None}, {"kind": "idle"}, {"kind": "idle", "artifact_sha256": None}])
+def test_older_agents_and_idles_name_no_artifact(header):
+    is_idle = header.pop("kind", None) == "idle"
+    window = decoded(samples.idle_header(**header), {}) if is_idle else decoded(changed(**header))
+    assert window.artifact_sha256 is None
+
+
+@pytest.mark.parametrize("sha256", ["", "a" * 63, "a" * 65, "A" * 64, "a" * 63 + "g", "a" * 64 + "\n",
+                                    "\x1b[0m" + "a" * 64, 7, ["a" * 64], b"a" * 64])
+def test_an_artifact_that_is_no_hash_is_refused(sha256):
+    with pytest.raises(ProtocolMismatch, match="artifact_sha256"):
+        decoded(changed(artifact_sha256=sha256))
+
+
+def test_an_idle_measures_no_artifact():
+    with pytest.raises(ProtocolMismatch, match="null for an idle"):
+        decoded(samples.idle_header(artifact_sha256="a" * 64), {})
+
+
 def test_bytes_from_the_wire_are_read():
     header, arrays = unpack_recording(samples.recording())
     assert decoded(header, arrays).inferences == 4

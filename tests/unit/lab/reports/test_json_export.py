@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.domain.metrics import PERCENTILE_METHOD
 from lab.domain.result import Interval
 from lab.reports.json_export import rows_to_json
 from tests.support import result_rows, samples
@@ -17,7 +18,7 @@ def read(*rows):
 
 
 def test_it_names_its_format():
-    assert read() == {"format": "joulelab.results", "version": 1, "rows": []}
+    assert read() == {"format": "joulelab.results", "version": 1, "percentile_method": PERCENTILE_METHOD, "rows": []}
 
 
 def test_identity_and_state():

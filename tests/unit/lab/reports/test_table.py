@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.domain.device import Origin
+from lab.domain.device import Origin, Scope
 from lab.domain.flags import Verdict
 from lab.domain.metrics import METRICS
 from lab.reports.table import ABSENT, DEFAULT_KEYS, results_table
@@ -36,20 +36,21 @@ def test_every_metric_can_be_a_column_and_be_absent(key):
 
 @pytest.mark.parametrize(("key", "text"), [
     ("accuracy_ratio", "97.5"), ("size_bytes", "12.35"), ("latency_p50_ns", "1.5 [1.4, 1.6]"),
-    ("latency_p99_ns", "2"), ("memory_peak_bytes", "70"), ("energy_gross_j", "300 [275, 325] (simulated)"),
-    ("mean_power_w", "2 (simulated)"), ("latency_ratio", "×0.5 [0.45, 0.55] better"),
+    ("latency_p99_ns", "2"), ("memory_peak_bytes", "70"), ("energy_gross_j", "300 [275, 325] (module, simulated)"),
+    ("mean_power_w", "2 (module, simulated)"), ("latency_ratio", "×0.5 [0.45, 0.55] better"),
     ("energy_ratio", "×0.8 (unknown)")])
 def test_values_for_people(key, text):
     assert shown(result_rows.row(), key) == text
 
 
-def test_measured_power_needs_no_word():
-    measured = samples.result("a", mean_power_w=2.0, power_origin=Origin.MEASURED)
-    assert shown(result_rows.row(result=measured), "mean_power_w") == "2"
+def test_measured_power_says_only_what_it_covers():
+    measured = samples.result("a", mean_power_w=2.0, power_scope=Scope.PACKAGE, power_origin=Origin.MEASURED)
+    assert shown(result_rows.row(result=measured), "mean_power_w") == "2 (package)"
 
 
-def test_power_of_unknown_origin_says_so():
-    assert shown(result_rows.row(result=samples.result("a", mean_power_w=2.0)), "mean_power_w") == "2 (origin unknown)"
+def test_power_of_unknown_scope_and_origin_says_so():
+    unknown = result_rows.row(result=samples.result("a", mean_power_w=2.0))
+    assert shown(unknown, "mean_power_w") == "2 (scope unknown, origin unknown)"
 
 
 @pytest.mark.parametrize(("row", "text"), [

@@ -194,6 +194,24 @@ def test_the_first_layout_was_not_edited(database):
         assert len(layout_of(made)[0]) == 13
 
 
+def test_the_second_layout_adds_the_artifact_of_a_window_and_nothing_else(lab_home, database):
+    with Database(memory=True) as first:
+        migrations_of({"m0001_first_layout": STEPS["m0001_first_layout"]}).apply(first)
+        migrations_of(dict(list(STEPS.items())[:2])).apply(first)
+        tables, views = layout_of(first)
+    assert (tables, views) == layout_of(database)
+    column = next(column for column in tables["windows"][0] if column.name == "artifact_sha256")
+    assert (column.type, column.notnull, column.default_value) == ("TEXT", 0, None)
+
+
+def test_windows_of_the_first_layout_name_no_artifact(lab_home):
+    connection = sqlite3.connect(lab_home / DATABASE_NAME)
+    connection.executescript(FIRST_LAYOUT.read_text())
+    connection.close()
+    with open_database(lab_home) as database:
+        assert [row["artifact_sha256"] for row in database.table("windows").rows] == [None]
+
+
 def test_importing_the_store_loads_no_heavy_library():
     heavy = ("torch", "pandas", "pyarrow", "sqlite_utils", "scipy")
     code = f"import sys, lab.store.store; print([name for name in {heavy} if name in sys.modules])"

@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 
-from lab.errors import NotFound, ProtocolMismatch, StoreError
+from lab.errors import NotFound, ProtocolMismatch, RecordingConflict, RecordingMisplaced, StoreError
 from lab.store.store import Store
 from tests.support import samples
 
@@ -49,7 +49,7 @@ def test_the_same_bytes_again_change_nothing(filled):
 
 def test_other_bytes_under_the_same_key_are_refused_and_the_first_stay(filled):
     ingest(filled)
-    with pytest.raises(StoreError, match="same bytes"):
+    with pytest.raises(RecordingConflict, match=r"second copy.*same bytes.*the first one stays.*new attempt"):
         ingest(filled, samples.recording(cpu_ns=1))
     assert trace_files(filled) == [f"{SHA256}.parquet"]
     assert filled.cell_blocks(samples.cell().id)[0].window.sha256 == SHA256
@@ -57,7 +57,7 @@ def test_other_bytes_under_the_same_key_are_refused_and_the_first_stay(filled):
 
 def test_another_cell_under_the_same_key_is_refused(filled):
     ingest(filled)
-    with pytest.raises(StoreError, match="same bytes"):
+    with pytest.raises(RecordingConflict, match="same bytes"):
         ingest(filled, samples.recording(cell_id=samples.cell(samples.INT8).id))
 
 
@@ -90,8 +90,100 @@ def test_a_cell_missing_from_the_latest_attempt_has_no_block(filled):
     assert filled.cell_blocks(samples.cell().id) == ()
 
 
-def test_blocks_come_in_the_order_measured(filled):
-    for number, block_id in enumerate(("zz", "aa", "mm")):
+def block_of(attempt, *cells, **changes):
+    """Recordings of one attempt at block-1: an idle, a window of each cell, an idle."""
+    windows_of = [samples.recording(attempt=attempt, position=at, cell_id=cell.id, **changes)
+                  for at, cell in enumerate(cells, start=1)]
+    return [samples.idle_recording(attempt=attempt), *windows_of,
+            samples.idle_recording(attempt=attempt, position=len(cells) + 1)]
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_whole_attempt_is_superseded_by_the_next_one(filled, is_late):
+    """Whichever of the two arrives first."""
+    first = block_of(1, *filled.cells(ID), cpu_ns=1)
+    second = block_of(2, *filled.cells(ID), cpu_ns=2)
+    for data in (*second, *first) if is_late else (*first, *second):
+        ingest(filled, data)
+    for cell in filled.cells(ID):
+        (block,) = filled.cell_blocks(cell.id)
+        assert (block.window.attempt, block.window.cpu_ns) == (2, 2)
+        assert [(idle.attempt, idle.position) for idle in block.idles] == [(2, 0), (2, 3)]
+
+
+def test_a_broken_later_attempt_takes_the_whole_block_from_the_cells_it_lacks(filled):
+    baseline, int8 = filled.cells(ID)
+    for data in (*block_of(1, baseline, int8), *block_of(2, baseline)[:2]):
+        ingest(filled, data)
+    (block,) = filled.cell_blocks(baseline.id)
+    assert (block.window.attempt, [idle.attempt for idle in block.idles]) == (2, [2])
+    assert filled.cell_blocks(int8.id) == ()
+
+
+def test_a_later_attempt_of_idles_alone_leaves_no_cell_a_block(filled):
+    for data in (*block_of(1, *filled.cells(ID)), samples.idle_recording(attempt=2)):
+        ingest(filled, data)
+    assert [filled.cell_blocks(cell.id) for cell in filled.cells(ID)] == [(), ()]
+
+
+def known_artifact(store, name):
+    """Facts of an artifact in the database; returns its SHA-256."""
+    sha256 = hashlib.sha256(name.encode()).hexdigest()
+    store.save_compressed(samples.WORKLOAD_SHA256, samples.compressed(sha256=sha256), samples.INT8)
+    return sha256
+
+
+def test_windows_of_two_artifacts_are_never_mixed(filled):
+    cell = samples.cell(samples.INT8)
+    old, new = known_artifact(filled, "old"), known_artifact(filled, "new")
+    for number, sha256 in enumerate((old, new, old, new)):
+        ingest(filled, samples.idle_recording(block_id=f"block-{number}"), number=number)
+        ingest(filled, samples.recording(block_id=f"block-{number}", cell_id=cell.id, artifact_sha256=sha256),
+               number=number)
+    for current, numbers in ((old, [0, 2]), (new, [1, 3])):
+        filled.set_cell_artifact(cell.id, current)
+        blocks = filled.cell_blocks(cell.id)
+        assert [block.number for block in blocks] == numbers
+        assert {block.window.artifact_sha256 for block in blocks} == {current}
+        assert [len(block.idles) for block in blocks] == [1, 1]
+
+
+def test_a_window_that_names_no_artifact_counts_only_while_none_is_known(filled):
+    cell = samples.cell(samples.INT8)
+    ingest(filled, samples.recording(cell_id=cell.id))
+    assert len(filled.cell_blocks(cell.id)) == 1
+    filled.set_cell_artifact(cell.id, known_artifact(filled, "new"))
+    assert filled.cell_blocks(cell.id) == ()
+
+
+def test_a_window_of_an_artifact_that_the_cell_does_not_have_yet_does_not_count(filled):
+    ingest(filled, samples.recording(artifact_sha256="a" * 64))
+    assert filled.cell_blocks(samples.cell().id) == ()
+    assert windows(filled)[0]["artifact_sha256"] == "a" * 64
+
+
+def test_the_latest_attempt_decides_even_if_it_measured_another_artifact(filled):
+    cell = samples.cell(samples.INT8)
+    filled.set_cell_artifact(cell.id, known_artifact(filled, "new"))
+    for attempt, name in ((0, "new"), (1, "old")):
+        ingest(filled, samples.recording(cell_id=cell.id, attempt=attempt,
+                                         artifact_sha256=known_artifact(filled, name)))
+    assert filled.cell_blocks(cell.id) == ()
+
+
+def test_the_last_number_counts_blocks_whose_windows_do_not(filled):
+    baseline, int8 = filled.cells(ID)
+    assert filled.last_block_number([baseline.id, int8.id]) == 0
+    ingest(filled, samples.recording(block_id="b1", cell_id=int8.id, artifact_sha256="a" * 64), number=4)
+    for attempt, cells in ((1, [baseline, int8]), (2, [baseline])):
+        for data in block_of(attempt, *cells, block_id="b2")[1:-1]:
+            ingest(filled, data, number=7)
+    assert filled.cell_blocks(int8.id) == ()
+    assert [filled.last_block_number(ids) for ids in ([int8.id], [baseline.id], [], ["unknown"])] == [7, 7, 0, 0]
+
+
+def test_blocks_come_by_number_whenever_they_arrived(filled):
+    for number, block_id in ((1, "aa"), (2, "mm"), (0, "zz")):
         ingest(filled, samples.recording(block_id=block_id), number=number)
     assert [(block.number, block.block_id) for block in filled.cell_blocks(samples.cell().id)] == [
         (0, "zz"), (1, "aa"), (2, "mm")]
@@ -112,7 +204,7 @@ def test_a_window_that_failed_is_kept_with_its_error(filled):
 def test_a_block_keeps_its_place(filled, change, text):
     filled.save_campaign("c2", samples.campaign(name="second"), samples.WORKLOAD_SHA256, "")
     ingest(filled)
-    with pytest.raises(StoreError, match=text):
+    with pytest.raises(RecordingMisplaced, match=rf"{text}.*put it aside"):
         ingest(filled, samples.recording(position=2), **change)
 
 
@@ -121,7 +213,7 @@ def test_a_block_keeps_its_place(filled, change, text):
     (DATA, {"campaign_id": "unknown"}, "not in the database"),
 ])
 def test_what_belongs_nowhere_is_refused_before_any_file_is_written(filled, data, change, text):
-    with pytest.raises(StoreError, match=text):
+    with pytest.raises(RecordingMisplaced, match=rf"{text}.*put it aside"):
         ingest(filled, data, **change)
     assert trace_files(filled) == []
 
