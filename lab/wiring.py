@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
 import importlib
 import os
 import platform
+import secrets
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -18,6 +18,7 @@ from lab.campaigns.base import Listener, Progress, ProgressEvent, Services, igno
 from lab.campaigns.block import open_session
 from lab.campaigns.host_lock import hold_host
 from lab.campaigns.inline import InlineEngine
+from lab.campaigns.prepare import note_facts
 from lab.config.profile import load_profile
 from lab.config.settings import lab_home
 from lab.devices.bundle import build_bundle
@@ -27,7 +28,7 @@ from lab.domain.artifact import CompressedModel
 from lab.domain.campaign import Campaign, Technique
 from lab.domain.device import Device, DeviceFacts, DeviceProfile
 from lab.domain.result import ResultRow
-from lab.errors import ConfigError, NotFound
+from lab.errors import ConfigError, LabError, NotFound
 from lab.store.store import Store
 from lab.transports import TRANSPORTS
 from lab.transports.base import Transport
@@ -39,7 +40,6 @@ DEMO_DEVICES = (
 )
 DEFAULT_PROFILES = {"local": "x86-host", "ssh": "linux-sbc"}
 _CONTROLLER_WAIT_S = 24 * 3600.0
-_DOT_PRODUCT_ISA = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def open_services(listener: Listener = ignore_events, home: Path | None = None) 
     home = home or lab_home()
     with Store.open(home) as store:
         yield Services(
-            home=home, store=store, listener=listener, owner=_owner(home),
+            home=home, store=store, listener=listener, owner=_owner(home), home_id=_home_id(home),
             bundle=lambda: build_bundle(home / "agent"),
             transport=lambda device, profile: build_transport(device, profile, home, store),
             profile=lambda name: load_profile(name, home / "profiles"),
@@ -95,12 +95,18 @@ def add_device(services: Services, *, name: str, url: str, profile: str | None, 
     parts = _split_url(url)
     device = Device(name=_checked_name(name), url=url, profile=profile or _default_profile(parts), python=python)
     found, _ = services.profile(device.profile)
+    _check_fits(device, parts, found)
     if parts.scheme == "ssh" and accept_key:
         _pin_key(device, services.home, accept_key)
     with open_session(device, found, services) as session:
         facts = session.facts()
+    already = next((known for known in services.store.devices() if known.name == device.name), None)
     services.store.save_device(device)
-    services.store.save_facts(device.name, facts)
+    try:
+        note_facts(device.name, facts, services.store)
+    except LabError:
+        _put_back(services.store, device.name, already)
+        raise
     return device
 
 
@@ -109,8 +115,9 @@ def check_device(services: Services, name: str) -> tuple[CheckLine, ...]:
     device = services.store.device(name)
     profile, _ = services.profile(device.profile)
     with open_session(device, profile, services) as session:
-        services.store.save_facts(name, session.facts())
-        return check_session(session)
+        facts = session.facts()
+        note_facts(name, facts, services.store)
+        return check_session(session, profile=profile, facts=facts)
 
 
 def latest_campaign(store: Store) -> str | None:
@@ -120,17 +127,25 @@ def latest_campaign(store: Store) -> str | None:
 
 
 def find_cell(store: Store, text: str) -> ResultRow:
-    """The row that `campaign/technique/device` or the beginning of a cell's id names."""
+    """The row that `campaign/technique/device` or the beginning of a cell's id names; raises NotFound.
+
+    Several seeds or settings answer to one path; then the text of the error lists their ids.
+    """
     if text.count("/") == 2:
         campaign, technique, device = text.split("/")
         rows = [row for row in store.result_rows(campaign=store.campaign(campaign).id, device=device)
                 if row.technique == technique]
     else:
-        rows = [row for row in store.result_rows() if row.result and row.result.cell_id.startswith(text)]
-    if not rows:
+        rows = [row for row in store.result_rows() if text and row.result and row.result.cell_id.startswith(text)]
+    found = {row.result.cell_id if row.result else f"{row.technique} {row.seed} {row.settings}": row for row in rows}
+    if not found:
         raise NotFound(f"No cell {text!r}. Expected campaign/technique/device or the beginning of a cell's id; "
                        "`lab results --json` lists them.")
-    return rows[0]
+    if len(found) > 1:
+        listed = "; ".join(f"{key[:12]} ({row.technique} on {row.device}, seed {row.seed}, {row.settings})"
+                           for key, row in list(found.items())[:8])
+        raise NotFound(f"{len(found)} cells answer to {text!r}: {listed}. Name one by the beginning of its id.")
+    return next(iter(found.values()))
 
 
 def build_transport(device: Device, profile: DeviceProfile, home: Path, store: Store) -> Transport:
@@ -175,6 +190,22 @@ def _split_url(url: str) -> SplitResult:
     return parts
 
 
+def _check_fits(device: Device, parts: SplitResult, profile: DeviceProfile) -> None:
+    """A simulated board's figures must never carry a real machine's name, nor the other way round."""
+    if (parts.scheme == "virtual") != (profile.transport == "virtual") or (
+            parts.scheme == "virtual" and parts.path != device.profile):
+        raise ConfigError(f"Device {device.name}: address {device.url!r} and profile {device.profile!r} do not fit. "
+                          "A virtual board is added as `lab devices add NAME virtual:PROFILE`; a real one needs a "
+                          "profile that is not virtual.")
+
+
+def _put_back(store: Store, name: str, already: Device | None) -> None:
+    if already:
+        store.save_device(already)
+    else:
+        store.remove_device(name)
+
+
 def _default_profile(parts: SplitResult) -> str:
     return parts.path if parts.scheme == "virtual" else DEFAULT_PROFILES[parts.scheme]
 
@@ -204,10 +235,10 @@ def _load_workload(spec: str, home: Path, listener: Listener) -> Workload:
 def _compressor(home: Path, store: Store) -> Callable[..., CompressedModel]:
     def compress_for(workload: Workload, technique: Technique, seed: int, facts: DeviceFacts,
                      profile: DeviceProfile, progress: Callable[[str, float], None]) -> CompressedModel:
-        from compressors.base import HardwareFacts
+        from compressors.base import DOT_PRODUCT_ISA, HardwareFacts
         from lab.compression.pipeline import compress
 
-        hardware = HardwareFacts(isa=tuple(sorted(_DOT_PRODUCT_ISA & set(facts.isa))),
+        hardware = HardwareFacts(isa=tuple(sorted(set(DOT_PRODUCT_ISA) & set(facts.isa))),
                                  opset_max=profile.limits.opset_max, ir_max=profile.limits.ir_max)
         return compress(workload, technique, seed, artifacts=store.artifacts, cache_dir=home / "cache",
                         hardware=hardware, progress=progress)
@@ -221,5 +252,14 @@ def _owner(home: Path) -> str:
         login = getpass.getuser()
     except (KeyError, OSError):
         login = str(os.getuid())
-    place = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:8]
-    return f"{login}@{platform.node()}:{place}"
+    return f"{login}@{platform.node()}:{_home_id(home)}"
+
+
+def _home_id(home: Path) -> str:
+    """This LAB_HOME's own name, drawn once; a home made anew is another one."""
+    path = home / "home-id"
+    if not path.exists():
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with suppress(FileExistsError), path.open("x", encoding="ascii") as file:
+            file.write(secrets.token_hex(6))
+    return path.read_text(encoding="ascii")

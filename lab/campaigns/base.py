@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from lab.domain.artifact import CompressedModel
-from lab.domain.block import BlockPlan
 from lab.domain.campaign import Campaign, Technique
 from lab.domain.device import Device, DeviceFacts, DeviceProfile
 from lab.store.store import Store
@@ -46,15 +46,6 @@ class Progress:
     cells_failed: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class BlockOrder:
-    """One block to measure on one device; artifacts and inputs are named by hash, never carried."""
-
-    campaign_id: str
-    device: str
-    plan: BlockPlan
-
-
 class CompressorFor(Protocol):
     """Applies a technique to a workload for a device with these facts, from cache where possible."""
 
@@ -75,8 +66,10 @@ class Services:
     workload: Callable[[str], Workload]
     compress: CompressorFor
     owner: str
+    home_id: str
     listener: Listener = ignore_events
-    reconnects_max: int = 5
+    reconnects_max: int = 6
+    pause: Callable[[float], None] = time.sleep
 
 
 class Engine(Protocol):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from lab.analysis.compare import compare
 from lab.analysis.summarise import summarise
 from lab.domain.block import Cell
+from lab.domain.flags import Flag
 from lab.domain.recording import BlockWindows
 from lab.domain.result import Comparison, Result
 
@@ -17,19 +19,22 @@ COMPARED: tuple[Literal["latency_p50_ns", "energy_gross_j"], ...] = ("latency_p5
 """Metrics that are compared to the baseline block by block."""
 
 
-def conclude_device(campaign_id: str, cells: Sequence[Cell], services: Services) -> dict[str, Result]:
+def conclude_device(campaign_id: str, cells: Sequence[Cell], services: Services,
+                    flags: tuple[Flag, ...] = ()) -> dict[str, Result]:
     """Results and comparisons of one device's cells into the store; returns the results by cell id.
 
-    Cells without any recording are left out: there is nothing to say about them.
+    `flags` of severity info are added to every result. Cells that were never measured are left out. One whose
+    recordings are all of an earlier artifact gets a void result: its old numbers must not stand beside the new file.
     """
     blocks = {cell.id: services.store.cell_blocks(cell.id) for cell in cells}
     results = {}
     comparisons: list[Comparison] = []
     for cell in cells:
-        if not blocks[cell.id]:
+        if not blocks[cell.id] and services.store.result(cell.id) is None:
             continue
         profile, _ = services.profile(services.store.device(cell.device).profile)
-        results[cell.id] = summarise(cell, blocks[cell.id], profile)
+        result = summarise(cell, blocks[cell.id], profile)
+        results[cell.id] = replace(result, flags=(*result.flags, *flags))
         services.store.save_result(results[cell.id])
         comparisons += _against_baseline(cell, cells, blocks, services)
     services.store.save_comparisons(campaign_id, comparisons)
@@ -39,7 +44,7 @@ def conclude_device(campaign_id: str, cells: Sequence[Cell], services: Services)
 def _against_baseline(cell: Cell, cells: Sequence[Cell], blocks: dict[str, tuple[BlockWindows, ...]],
                       services: Services) -> list[Comparison]:
     baseline = baseline_of(cell, cells)
-    if baseline is None or baseline.id == cell.id or not blocks[baseline.id]:
+    if baseline is None or baseline.id == cell.id:
         return []
     profile, _ = services.profile(services.store.device(cell.device).profile)
     return [compare(metric, cell.id, blocks[cell.id], baseline.id, blocks[baseline.id], profile)

@@ -17,15 +17,15 @@ import numpy as np
 from lab.domain.block import Cell
 from lab.domain.campaign import Campaign
 from lab.domain.device import DeviceFacts
-from lab.domain.flags import Verdict
+from lab.domain.flags import Flag, Severity, Verdict
 from lab.domain.result import Result
-from lab.errors import DeviceError, LabError
+from lab.errors import DeviceError, LabError, MeasurementInvalid
 from lab.workloads.base import Workload
 
 from .base import Progress, ProgressEvent, Services
-from .block import ingest_leftovers
 from .conclude import baseline_of, conclude_device
-from .measure import is_unfinished, measure_device
+from .ingest import ingest_leftovers
+from .measure import DeviceMeasuring, is_unfinished
 from .planning import expand
 from .prepare import compress_all, contact, fail_cells
 
@@ -65,10 +65,10 @@ class InlineEngine:
         ingest_leftovers(services)
         cells = self._planned(campaign_id, campaign, workload, source_text)
         services.store.set_campaign_state(campaign_id, "measuring")
-        unfinished = self._open_cells(campaign_id, campaign, cells)
+        unfinished = self._conclude(campaign_id, campaign, workload, cells)
         if unfinished:
             self._work(campaign_id, campaign, workload, cells, unfinished)
-        self._end(campaign_id, cells)
+        self._end(campaign_id, campaign, workload, cells)
 
     def _planned(self, campaign_id: str, campaign: Campaign, workload: Workload, source_text: str
                  ) -> tuple[Cell, ...]:
@@ -79,19 +79,20 @@ class InlineEngine:
         store.save_cells(campaign_id, cells)
         return cells
 
-    def _open_cells(self, campaign_id: str, campaign: Campaign, cells: Sequence[Cell]) -> list[Cell]:
-        """Cells that need more blocks; what the store already holds is concluded without touching a device."""
-        results = self._conclude(campaign_id, cells)
-        return [cell for cell in cells if is_unfinished(cell, results.get(cell.id), campaign, self._services)]
-
-    def _conclude(self, campaign_id: str, cells: Sequence[Cell]) -> dict[str, Result]:
+    def _conclude(self, campaign_id: str, campaign: Campaign, workload: Workload, cells: Sequence[Cell]) -> list[Cell]:
+        """Results of all that is stored, without touching a device; returns the cells that need more blocks."""
         results: dict[str, Result] = {}
         for name in dict.fromkeys(cell.device for cell in cells):
-            results |= conclude_device(campaign_id, [cell for cell in cells if cell.device == name], self._services)
-        for cell_id, result in results.items():
-            if result.n_blocks and result.verdict is not Verdict.VOID:
-                self._services.store.set_cell_state(campaign_id, cell_id, "done")
-        return results
+            results |= conclude_device(campaign_id, [cell for cell in cells if cell.device == name], self._services,
+                                       flags_of(workload))
+        unfinished = []
+        for cell in cells:
+            result = results.get(cell.id)
+            if is_unfinished(cell, result, campaign, self._services):
+                unfinished.append(cell)
+            elif result and result.n_blocks and result.verdict is not Verdict.VOID:
+                self._services.store.set_cell_state(campaign_id, cell.id, "done")
+        return unfinished
 
     def _work(self, campaign_id: str, campaign: Campaign, workload: Workload, cells: Sequence[Cell],
               unfinished: Sequence[Cell]) -> None:
@@ -103,8 +104,10 @@ class InlineEngine:
             if campaign_id in self._cancelled:
                 break
             mine = [cell for cell in wanted if cell.device == name]
+            measuring = DeviceMeasuring(campaign_id=campaign_id, campaign=campaign, device=name, artifacts=artifacts,
+                                        inputs=inputs, flags=flags_of(workload), services=self._services)
             try:
-                measure_device(campaign_id, campaign, mine, artifacts, inputs, self._services)
+                measuring.measure(mine)
             except LabError as error:
                 self._fail_device(campaign_id, mine, error)
             except Exception as error:  # noqa: BLE001 the campaign loop: one device's defect is not the others'
@@ -121,8 +124,10 @@ class InlineEngine:
         return facts
 
     def _fail_device(self, campaign_id: str, cells: Sequence[Cell], error: BaseException) -> None:
-        results = self._conclude(campaign_id, cells)
-        fail_cells(campaign_id, [cell for cell in cells if cell.id not in results], "measure", error, self._services)
+        """What is measured stays; every cell that is not finished gets the reason."""
+        states = self._services.store.cell_states(campaign_id)
+        failed = [cell for cell in cells if states[cell.id][0] not in {"failed", "done"}]
+        fail_cells(campaign_id, failed, "measure", error, self._services)
 
     def _store_input(self, workload: Workload, batch: int) -> str:
         """The sample input, repeated to the batch, as the file a device binds."""
@@ -131,10 +136,15 @@ class InlineEngine:
         np.savez(buffer, input=sample)
         return self._services.store.artifacts.add_bytes(buffer.getvalue())
 
-    def _end(self, campaign_id: str, cells: Sequence[Cell]) -> None:
+    def _end(self, campaign_id: str, campaign: Campaign, workload: Workload, cells: Sequence[Cell]) -> None:
         store = self._services.store
         self._services.listener(ProgressEvent(stage="analyse", subject="results", text="comparing"))
-        self._conclude(campaign_id, cells)
+        self._conclude(campaign_id, campaign, workload, cells)
+        states = store.cell_states(campaign_id)
+        open_cells = [cell for cell in cells if states[cell.id][0] not in {"done", "failed"}]
+        if campaign_id not in self._cancelled:
+            for cell in open_cells:
+                fail_cells(campaign_id, [cell], "measure", MeasurementInvalid(self._why_open(cell)), self._services)
         summary = store.campaign(campaign_id)
         if campaign_id in self._cancelled:
             store.set_campaign_state(campaign_id, "cancelled")
@@ -144,6 +154,19 @@ class InlineEngine:
             store.set_campaign_state(campaign_id, "partial" if summary.cells_done else "failed",
                                      f"{summary.cells_total - summary.cells_done} of {summary.cells_total} cells "
                                      "have no result")
+
+
+    def _why_open(self, cell: Cell) -> str:
+        blocks = self._services.store.cell_blocks(cell.id)
+        said = next((block.window.error for block in reversed(blocks) if block.window.error), None)
+        return said or f"{len(blocks)} blocks brought no usable window; `lab run` tries again"
+
+
+def flags_of(workload: Workload) -> tuple[Flag, ...]:
+    """What every result of this workload must say."""
+    if workload.evaluation_inputs is None:
+        return (Flag(code="no_accuracy", severity=Severity.INFO, detail="the workload brings no evaluation data"),)
+    return ()
 
 
 def campaign_id_of(campaign: Campaign) -> str:

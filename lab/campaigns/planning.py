@@ -71,11 +71,6 @@ def groups_of(cells: Sequence[Cell]) -> tuple[tuple[Cell, ...], ...]:
     return tuple(groups)
 
 
-def blocks_for(cells: Sequence[Cell], number: int, campaign: Campaign) -> tuple[tuple[Cell, ...], ...]:
-    """The blocks numbered `number` of one device: each group of `groups_of` in its order for that number."""
-    return tuple(order_block(group, number, campaign.protocol.order_seed) for group in groups_of(cells))
-
-
 def order_block(cells: Sequence[Cell], number: int, order_seed: int) -> tuple[Cell, ...]:
     """The seeded order of one block, baseline included; the order in which cells are given does not matter.
 
@@ -115,7 +110,7 @@ def block_plan(cells: Sequence[Cell], *, campaign_id: str, number: int, attempt:
         raise ConfigError(f"block {number} on {first.device}: no artifact for {', '.join(missing)}. Compress it first.")
     protocol = first.protocol
     return BlockPlan(
-        block_id=block_id_of(campaign_id, first.device, number, attempt, cells), number=number, attempt=attempt,
+        block_id=block_id_of(campaign_id, first.device, number, cells), number=number, attempt=attempt,
         windows=tuple(_window(cell, artifacts[cell.id], inputs.get(cell.settings.batch)) for cell in cells),
         idle_ns=protocol.idle_ns, probes=tuple(name for name in profile.probes if name != "memory"),
         sample_rate_hz=protocol.sample_rate_hz, window_deadline_ns=window_deadline_ns(protocol),
@@ -128,11 +123,11 @@ def window_deadline_ns(protocol: Protocol) -> int:
     return (protocol.warmup_ns + protocol.window_ns) * _DEADLINE_FACTOR + _DEADLINE_EXTRA_NS
 
 
-def block_id_of(campaign_id: str, device: str, number: int, attempt: int, cells: Sequence[Cell]) -> str:
-    """Name of one attempt at one block; the same arguments give the same name, others another."""
-    parts = [campaign_id, device, str(number), str(attempt), *(cell.id for cell in cells)]
+def block_id_of(campaign_id: str, device: str, number: int, cells: Sequence[Cell]) -> str:
+    """Name of one block, the same for all its attempts: the same arguments give the same name, others another."""
+    parts = [campaign_id, device, str(number), *(cell.id for cell in cells)]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    return f"b{number:03d}-{attempt}-{digest}"
+    return f"b{number:03d}-{digest}"
 
 
 def _window(cell: Cell, artifact_sha256: str, inputs_sha256: str | None) -> WindowPlan:

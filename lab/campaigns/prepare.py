@@ -8,6 +8,7 @@ from lab.domain.artifact import CompressedModel
 from lab.domain.block import Cell
 from lab.domain.device import DeviceFacts
 from lab.errors import DeviceError, LabError
+from lab.store.store import Store
 from lab.workloads.base import Workload
 
 from .base import ProgressEvent, Services
@@ -16,23 +17,28 @@ from .host_lock import hold_host
 
 
 def contact(device_name: str, services: Services) -> DeviceFacts:
-    """Connect once and learn what is there; raises DeviceError.
-
-    A registered name must go on meaning the same machine, since its results are kept under that name.
-    """
+    """Connect once and learn what is there; raises DeviceError."""
     device = services.store.device(device_name)
     profile, _ = services.profile(device.profile)
     with open_session(device, profile, services) as session:
         facts = session.facts()
-    known = services.store.facts(device_name)
+    note_facts(device_name, facts, services.store)
+    return facts
+
+
+def note_facts(device_name: str, facts: DeviceFacts, store: Store) -> None:
+    """Store what the agent said; raises DeviceError if the name meant another machine before.
+
+    A name must go on meaning the same machine, since results are kept under it, also after the device was removed.
+    """
+    known = store.facts(device_name)
     if known and (known[0].machine, known[0].cpu_model) != (facts.machine, facts.cpu_model):
         raise DeviceError(
-            f"Device {device_name} is another machine now: it was {known[0].cpu_model} ({known[0].machine}), it is "
-            f"{facts.cpu_model} ({facts.machine}). Its results would be mixed. Register the new machine under a new "
-            f"name, or run `lab devices remove {device_name}` and add it again."
+            f"Device {device_name} is another machine now: results under this name are of {known[0].cpu_model} "
+            f"({known[0].machine}), it is {facts.cpu_model} ({facts.machine}). They would be mixed. Register this "
+            "machine under a new name with `lab devices add`."
         )
-    services.store.save_facts(device_name, facts)
-    return facts
+    store.save_facts(device_name, facts)
 
 
 def compress_cell(cell: Cell, workload: Workload, facts: DeviceFacts, services: Services) -> CompressedModel:

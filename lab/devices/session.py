@@ -39,12 +39,13 @@ STATES = ("running", "done", "failed", "cancelled", "unknown")
 
 @dataclass(frozen=True, kw_only=True)
 class BlockStatus:
-    """How far a block is; `error` says why it failed."""
+    """How far a block is; `error` says why it failed, `waiting` that it queues for its machine."""
 
     state: str
     position: int
     windows_done: int
     error: str | None
+    waiting: bool = False
 
 
 class AgentSession:
@@ -151,4 +152,5 @@ def _block_status(answer: Fields) -> BlockStatus:
         state=answer.choice("state", STATES), position=answer.whole("position", high=MAX_WINDOWS),
         windows_done=answer.whole("windows_done", high=MAX_WINDOWS),
         error=answer.text("error") if answer.has("error") else None,
+        waiting=answer.flag("waiting") if answer.has("waiting") else False,
     )

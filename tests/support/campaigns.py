@@ -11,6 +11,7 @@ import numpy as np
 from lab import wiring
 from lab.domain.campaign import PROTOCOLS, Campaign, Settings, StepSpec, Technique
 from lab.domain.device import Device
+from lab.errors import ConnectFailed, ConnectionLost
 from tests.support.onnx_graphs import save, small_conv
 
 BASELINE = Technique(name="baseline")
@@ -45,3 +46,50 @@ def real_services(home: Path, *, listener=lambda _event: None, **changes):
     with wiring.open_services(listener, home) as services:
         services.store.save_device(Device(name="local", url="local", profile="x86-host"))
         yield replace(services, **changes)
+
+
+class CutOnce:
+    """A transport whose stream ends, once, when the agent answers after being told `op`; it can stay away for a while.
+
+    `refused` is how many connections fail before the device is back.
+    """
+
+    link = "stream"
+    where = "a link that is cut"
+
+    def __init__(self, op, refused=0):
+        self.op, self.refused, self.happened = op, refused, False
+        self._transport = None
+
+    def around(self, transport):
+        self._transport = transport
+        return self
+
+    def open(self, bundle):
+        if self.happened and self.refused:
+            self.refused -= 1
+            raise ConnectFailed("nobody there yet")
+        return _CutStream(self._transport.open(bundle), self)
+
+
+class _CutStream:
+    def __init__(self, stream, cut):
+        self._stream, self._cut, self._armed = stream, cut, False
+
+    def send(self, view, deadline_ns):
+        self._armed |= f'"{self._cut.op}"'.encode() in bytes(view)
+        return self._stream.send(view, deadline_ns)
+
+    def recv_into(self, view, deadline_ns):
+        count = self._stream.recv_into(view, deadline_ns)
+        if self._armed and not self._cut.happened:
+            self._cut.happened = True
+            self._stream.close()
+            raise ConnectionLost("cut by the test")
+        return count
+
+    def close(self):
+        self._stream.close()
+
+    def ending(self):
+        return self._stream.ending()

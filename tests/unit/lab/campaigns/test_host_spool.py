@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lab.campaigns.host_spool import HostSpool
-from lab.domain.block import BlockManifest, ManifestEntry
+from lab.domain.block import BlockManifest, BlockOrder, BlockPlan, ManifestEntry, WindowPlan
 from lab.errors import StoreError
 
 
 def entry_for(data: bytes, position: int = 1) -> ManifestEntry:
     return ManifestEntry(cell_id="c" * 64, position=position, sha256=hashlib.sha256(data).hexdigest(),
                          size_bytes=len(data))
+
+
+def order(block_id="b001-1", attempt=1, device="local") -> BlockOrder:
+    window = WindowPlan(cell_id="c" * 64, artifact_sha256="a" * 64, inputs_sha256=None, runtime="no_op", threads=1,
+                        batch=1, warmup_ns=1, length_ns=2, inferences_min=1)
+    plan = BlockPlan(block_id=block_id, number=1, attempt=attempt, windows=(window,), idle_ns=1, probes=("rapl",),
+                     sample_rate_hz=10.0, window_deadline_ns=5, state=(("governor", "performance"),))
+    return BlockOrder(campaign_id="camp", device=device, plan=plan)
 
 
 def manifest(*entries: ManifestEntry, block_id: str = "b1") -> BlockManifest:
@@ -83,3 +92,46 @@ def test_another_process_finds_what_waits(tmp_path):
     ((campaign_id, found),) = HostSpool(tmp_path).waiting()
     assert campaign_id == "camp"
     assert HostSpool(tmp_path).read(found.block_id, found.entries[0]) == b"data"
+
+
+def test_a_promised_block_is_remembered_until_it_is_fulfilled(tmp_path):
+    """The order survives the controller, equal to what was asked."""
+    HostSpool(tmp_path).promise(order())
+    HostSpool(tmp_path).promise(order("b002-2", device="other"))
+    assert HostSpool(tmp_path).promised("local") == (order(),)
+    HostSpool(tmp_path).fulfil(replace(manifest(), block_id="b001-1"))
+    assert HostSpool(tmp_path).promised("local") == ()
+    assert HostSpool(tmp_path).promised("other") == (order("b002-2", device="other"),)
+
+
+def test_attempts_that_failed_are_counted_across_controllers(tmp_path):
+    """A device remembers attempts; asking for one it has ended would change nothing."""
+    assert HostSpool(tmp_path).next_attempt("b001-1") == 1
+    HostSpool(tmp_path).promise(order())
+    assert HostSpool(tmp_path).next_attempt("b001-1") == 2
+    HostSpool(tmp_path).fulfil(replace(manifest(), block_id="b001-1", state="failed"))
+    assert HostSpool(tmp_path).next_attempt("b001-1") == 2
+    HostSpool(tmp_path).fulfil(replace(manifest(), block_id="b001-1", state="done"))
+    assert HostSpool(tmp_path).next_attempt("b001-1") == 1
+
+
+def test_a_rejected_block_is_out_of_the_way_but_not_gone(tmp_path):
+    """Twice the same name is no reason to overwrite."""
+    spool = HostSpool(tmp_path)
+    places = []
+    for data in (b"first", b"second"):
+        entry = entry_for(data)
+        spool.keep("b1", entry, data)
+        spool.finish("camp", manifest(entry))
+        places.append(spool.reject(manifest(entry)))
+    assert list(spool.waiting()) == []
+    assert [next(place.glob("*.rec")).read_bytes() for place in places] == [b"first", b"second"]
+
+
+def test_a_fetched_block_can_be_looked_up(tmp_path):
+    """Without a manifest there is none; with one it is what was kept."""
+    spool = HostSpool(tmp_path)
+    assert spool.manifest("b1") is None
+    spool.keep("b1", entry_for(b"data"), b"data")
+    spool.finish("camp", manifest(entry_for(b"data")))
+    assert spool.manifest("b1") == manifest(entry_for(b"data"))
