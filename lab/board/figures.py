@@ -25,8 +25,8 @@ _REMEDIES = {
     "no_power_source": "To measure energy, use a board with sensors (`lab devices check NAME` lists what was looked "
                        "for), or put a power meter between supply and board (`lab meters scan` shows what is "
                        "plugged in).",
-    "no_headline_rail": "The device reads power, but its profile names none of the rails as the device's energy: add it "
-                        "again with the profile of its board (`lab devices add NAME URL --profile PROFILE`).",
+    "no_headline_rail": "The device reads power, but its profile names no rail as the device's energy: add it again "
+                        "with the profile of its board (`lab devices add NAME URL --profile PROFILE`).",
     "power_unreadable": "To measure energy, let the agent's user read the sensor: `lab devices check NAME` names it.",
 }
 
