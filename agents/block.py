@@ -60,6 +60,7 @@ class _Block:
             with ExitStack() as held:
                 with self._waiter.interrupting():
                     held.enter_context(host_lock())
+                self._write_status("running", None)  # no longer waiting
                 LeaseFile(self._home.path, self._boot_id).cover(self._fence, self._plan.duration_max_ns())
                 error = self._measure_and_restore()
             state = "done"
@@ -89,7 +90,7 @@ class _Block:
         for absent in missing:
             flags += absent.flags()
         sampled = [probe for probe in opened if probe.name in plan.probes]
-        block = Measuring(self._home, plan, self._boot_id, sampled, opened, flags, self._waiter)
+        block = Measuring(self._home, plan, self._boot_id, sampled, opened, flags, self._waiter, set())
         self._open_position(0)
         self._keep(measure_idle(block, 0))
         for index, window in enumerate(plan.windows):
@@ -111,7 +112,11 @@ class _Block:
                    block_status(state, self._position, self._windows_done, error))
 
 
-def block_status(state: str, position: int = 0, windows_done: int = 0, error: Optional[str] = None) -> Dict[str, Any]:
-    """A status as it is stored and sent; `state` is running, done, failed, cancelled or unknown."""
+def block_status(state: str, position: int = 0, windows_done: int = 0, error: Optional[str] = None, *,
+                 waiting: bool = False) -> Dict[str, Any]:
+    """A status as it is stored and sent; `state` is running, done, failed, cancelled or unknown.
+
+    `waiting` is true while a running block waits for the host's lock, before it touches anything.
+    """
     return {"state": state, "position": position, "windows_done": windows_done,
-            "error": None if error is None else error[:2000]}
+            "error": None if error is None else error[:2000], "waiting": waiting}

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Set
+from typing import Any, Dict, List, Optional, Set
 
 from agents.background import Background
 from agents.block import block_status
@@ -53,7 +53,7 @@ class Blocks:
         if before is not None and before["plan"]["attempt"] >= plan.attempt:
             raise Refused("bad_plan", f"plan.attempt: attempt {before['plan']['attempt']} of block {plan.block_id} "
                                       f"was already started here, so attempt {plan.attempt} cannot be")
-        home_lock = _lock(self._home.block_lock)
+        home_lock = self._take_home()
         try:
             self.restore_state()
             self._prune()
@@ -61,7 +61,7 @@ class Blocks:
             block_lock = _lock(folder / "lock")
             try:
                 write_json(folder / "plan.json", {"plan": plan_to_json(plan), "fence": fence})
-                write_json(folder / "status.json", block_status("running"))
+                write_json(folder / "status.json", block_status("running", waiting=True))
                 for name in ("block.pid", "worker.pid"):  # of an attempt before
                     (folder / name).unlink(missing_ok=True)
                 self._launch(plan.block_id, folder, [home_lock, block_lock])
@@ -72,9 +72,23 @@ class Blocks:
         self._cancelled.discard(plan.block_id)
         self.watch(plan.block_id)
 
+    def _take_home(self) -> int:
+        try:
+            return _lock(self._home.block_lock)
+        except Refused as refusal:
+            refusal.extra["block_id"] = self.running()
+            raise
+
+    def running(self) -> Optional[str]:
+        """The block whose process is alive in this home, or None."""
+        return next((folder.name for folder in self._home.blocks.iterdir() if is_locked(folder / "lock")), None)
+
     def _launch(self, block_id: str, folder: Path, lock_fds: List[int]) -> None:
         line = command("block", "--home", str(self._home.path), "--root", str(self._root), "--block", block_id,
                        "--lock-fds", ",".join(map(str, lock_fds)))
+        before = self._children.pop(block_id, None)
+        if before is not None:
+            before.wait()  # of the attempt before, which has let go of its locks
         with (folder / "log.txt").open("ab") as log:
             self._children[block_id] = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                                         start_new_session=True, pass_fds=lock_fds)
@@ -86,7 +100,7 @@ class Blocks:
         if not isinstance(status, dict):
             return block_status("unknown")
         if status["state"] != "running" or is_locked(folder / "lock"):
-            return status
+            return {"waiting": False, **status}
         latest: Any = read_json(folder / "status.json")  # it may have ended between the two looks
         if latest["state"] != "running":
             return dict(latest)
@@ -101,7 +115,8 @@ class Blocks:
         how = "unexpectedly" if code is None or code >= 0 else f"by signal {-code}"
         state = "cancelled" if block_id in self._cancelled else "failed"
         last = last_line(folder / "log.txt") if (folder / "log.txt").exists() else ""
-        final = {**status, "state": state, "error": f"block process ended {how}" + (f": {last}" if last else "")}
+        error = f"block process ended {how}" + (f": {last}" if last else "")
+        final = {**status, "state": state, "waiting": False, "error": error}
         write_json(folder / "status.json", final)
         self.restore_state_if_idle()
         return final
@@ -132,7 +147,9 @@ class Blocks:
 
     def _ended(self, block_id: str) -> None:
         self._watched.discard(block_id)
-        self.status(block_id)
+        if self.status(block_id)["state"] == "running":  # the next attempt, begun before this was noticed
+            self.watch(block_id)
+            return
         child = self._children.pop(block_id, None)
         if child is not None:
             child.wait()

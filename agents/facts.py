@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import site
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence
 
 from agents.children import command
 from agents.errors import Refused
@@ -22,7 +24,8 @@ Fact = Dict[str, Any]
 
 
 def find_facts(root: Path) -> Iterator[Fact]:
-    """Small objects, one per finding; probes first, since a runtime may take the process with it."""
+    """Small objects, one per finding; runtimes last, since one may take the process with it."""
+    yield {"folders": folder_times([*sys.path, site.getusersitepackages()])}
     opened, missing = open_probes(tuple(PROBES), root)
     for probe in opened:
         for channel in probe.channels:
@@ -49,22 +52,41 @@ def write_facts(root: Path) -> int:
     return 0
 
 
-def gather_facts(root: Path, timeout_s: float = TIMEOUT_S) -> Dict[str, Any]:
-    """Run a worker for the findings and join them; raises Refused where not even the probes were reported."""
+def folder_times(folders: Iterable[str]) -> Dict[str, Optional[int]]:
+    """When each folder last gained or lost an entry (st_mtime_ns), None for one that is not there."""
+    return {folder: _changed_ns(folder) for folder in folders}
+
+
+def _changed_ns(folder: str) -> Optional[int]:
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return None
+
+
+def gather_facts(root: Path, keep_fds: Sequence[int] = (), timeout_s: float = TIMEOUT_S) -> Fact:
+    """Run a worker for the findings and join them; raises Refused where not even the probes were reported.
+
+    `keep_fds` stay open in the worker: a lock among them is held until it ends, even if this process is killed.
+    """
     line = command("worker", "--facts", "--root", str(root))
     try:
         done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False,
-                              start_new_session=True)
+                              start_new_session=True, pass_fds=keep_fds)
         output, ending = done.stdout, f"ended with status {done.returncode}: {_last_line(done.stderr)}"
     except subprocess.TimeoutExpired as error:
         output, ending = error.stdout or b"", f"did not end within {timeout_s:.0f} s"
     return join_facts(_parse(output), ending)
 
 
-def join_facts(findings: List[Fact], ending: str) -> Dict[str, Any]:
-    """The answer to op `facts`; `ending` says how the process ended, for what it did not get to report."""
-    facts: Dict[str, Any] = {"runtimes": {}, "runtimes_missing": {}, "channels": [], "unavailable": []}
+def join_facts(findings: List[Fact], ending: str) -> Fact:
+    """The answer to op `facts`, and `folders`: where modules come from and when those changed.
+
+    `ending` says how the process ended, for what it did not get to report.
+    """
+    facts: Dict[str, Any] = {"runtimes": {}, "runtimes_missing": {}, "channels": [], "unavailable": [], "folders": {}}
     for finding in findings:
+        facts["folders"].update(finding.get("folders", {}))
         facts["runtimes"].update(finding.get("runtime", {}))
         facts["runtimes_missing"].update(finding.get("runtime_missing", {}))
         facts["channels"] += [finding["channel"]] if "channel" in finding else []

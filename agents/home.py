@@ -23,6 +23,7 @@ class AgentHome:
         self.blocks = path / "blocks"
         self.spool = path / "spool"
         self.state_journal = path / "state-journal.json"
+        self.facts = path / "facts.json"
         self.block_lock = path / "block.lock"
 
     def create(self) -> None:

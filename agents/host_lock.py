@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Optional
 
 from agents.wire import HOST_LOCK_NAME
+from agents.wire.host_lock_place import host_lock_folder
 
 _RETRIES = 10
 
@@ -39,7 +39,7 @@ def open_host_lock(folder: Path) -> int:
 @contextmanager
 def host_lock(folder: Optional[Path] = None) -> Iterator[None]:
     """Hold the machine; waits without using the processor, and a signal handler that raises ends the wait."""
-    descriptor = open_host_lock(Path(tempfile.gettempdir()) if folder is None else folder)
+    descriptor = open_host_lock(host_lock_folder() if folder is None else folder)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

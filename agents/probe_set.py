@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from agents.flags import DEGRADED, INFO, Flag, flag
 from agents.probes import PROBES
-from agents.probes.base import Channel, Probe, Unavailable
+from agents.probes.base import Channel, Probe, Reading, Unavailable, raw_bounds
 
 MEMORY = "memory"
 """Named in profiles beside the probes; the worker reports its own memory, so there is nothing to sample."""
@@ -18,6 +19,9 @@ MAX_CHANNELS = 300
 
 STATE_PROBES = ("thermal", "cpufreq")
 """Read once before and after each window, whether they are sampled or not."""
+
+HANGING_S = 5.0
+"""A read that takes longer hangs, and must not keep the block from its windows."""
 
 _FLAG_CODES = {"thermal": "temperature_unknown", "cpufreq": "frequency_unknown"}
 _STATE_KEYS = {"temperature_c": "temperatures_c", "frequency_hz": "frequencies_hz"}
@@ -80,20 +84,41 @@ def _open(name: str, root: Path, registry: Mapping[str, str]) -> "OpenProbe | Mi
     return OpenProbe(name, probe, tuple(channels))
 
 
-def read_state(probes: Sequence[OpenProbe]) -> Dict[str, Dict[str, Any]]:
-    """Temperatures and clocks at this instant by sensor name; a failed read is left out."""
+def read_state(probes: Sequence[OpenProbe], hanging: Set[str],
+               timeout_s: float = HANGING_S) -> Dict[str, Dict[str, Any]]:
+    """Temperatures and clocks at this instant by sensor name; a failed or implausible read is left out.
+
+    A probe whose read does not return in time is added to `hanging`; those in there are not read.
+    """
     state: Dict[str, Dict[str, Any]] = {key: {} for key in _STATE_KEYS.values()}
     for opened in probes:
-        if not any(channel.quantity in _STATE_KEYS for channel in opened.channels):
+        if opened.name in hanging or not any(channel.quantity in _STATE_KEYS for channel in opened.channels):
             continue
-        try:
-            readings = opened.probe.read()
-        except OSError:
+        readings = _read_within(opened.probe, timeout_s)
+        if readings is None:
+            hanging.add(opened.name)
             continue
         for channel, reading in zip(opened.channels, readings):
-            if channel.quantity in _STATE_KEYS and reading.raw is not None:
-                state[_STATE_KEYS[channel.quantity]][channel.rail] = _si(channel, reading.raw)
+            raw, (lowest, highest) = reading.raw, raw_bounds(channel)
+            if channel.quantity in _STATE_KEYS and raw is not None and lowest <= raw <= highest:
+                state[_STATE_KEYS[channel.quantity]][channel.rail] = _si(channel, raw)
     return state
+
+
+def _read_within(probe: Probe, timeout_s: float) -> Optional[Sequence[Reading]]:
+    """What the probe says, nothing where it fails, None where it hangs; its thread is then left behind."""
+    found: List[Sequence[Reading]] = []
+
+    def read() -> None:
+        try:
+            found.append(probe.read())
+        except OSError:
+            found.append(())
+
+    thread = threading.Thread(target=read, name="state", daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    return found[0] if found else None
 
 
 def _si(channel: Channel, raw: int) -> "int | float":

@@ -11,15 +11,14 @@ import random
 import threading
 import time
 from array import array
-from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from agents.probe_set import OpenProbe
-from agents.probes.base import Channel, Reading
+from agents.probe_set import HANGING_S, OpenProbe
+from agents.probes.base import Channel, Reading, raw_bounds
 
 MAX_SAMPLES = 2_000_000
 """Per channel; later ones are counted as dropped."""
 
-_FIRST_SAMPLE_S = 5.0  # a sensor that hangs must not keep the block from its windows
 MISSED = -1
 """What stands in a raw array where a read failed; its index is in `errors`."""
 
@@ -29,6 +28,7 @@ class Series:
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
+        self._lowest, self._highest = raw_bounds(channel)
         self.t = array("q")
         self.raw = array("q")
         self.span = array("q")
@@ -36,12 +36,12 @@ class Series:
         self.dropped = 0
 
     def add(self, reading: Reading) -> None:
-        """Keep one reading."""
+        """Keep one reading; a value this channel cannot mean counts as a failed read."""
         if len(self.t) >= MAX_SAMPLES:
             self.dropped += 1
             return
         raw, error = reading.raw, reading.errno
-        if raw is not None and not -(2**63) <= raw < 2**63:
+        if raw is not None and not self._lowest <= raw <= self._highest:
             raw, error = None, errno.ERANGE
         if raw is None:
             self.errors.append((len(self.t), error))
@@ -49,17 +49,30 @@ class Series:
         self.raw.append(MISSED if raw is None else raw)
         self.span.append(reading.t_after_ns - reading.t_before_ns)
 
+    def copy(self) -> Series:
+        """The whole readings so far, while another thread may be adding one."""
+        copied = Series(self.channel)
+        count = len(self.span)  # what `add` appends to last
+        copied.t, copied.raw, copied.span = self.t[:count], self.raw[:count], self.span[:count]
+        copied.errors = [(index, error) for index, error in tuple(self.errors) if index < count]
+        copied.dropped = self.dropped
+        return copied
+
 
 class Samples(NamedTuple):
-    """What a sampler brought back; `cpu_ns` is the processor time of its own thread."""
+    """What a sampler brought back; `cpu_ns` is the processor time of its own thread, None while that goes on.
+
+    `hanging` names the probe whose read did not return.
+    """
 
     series: Tuple[Series, ...]
-    cpu_ns: int
+    cpu_ns: Optional[int]
     samples: int
     overruns: int
     is_complete: bool
+    hanging: Optional[str] = None
 
-    def account(self) -> Dict[str, int]:
+    def account(self) -> Dict[str, Optional[int]]:
         """The recording header's `sampler`."""
         return {"cpu_ns": self.cpu_ns, "samples": self.samples, "overruns": self.overruns}
 
@@ -78,14 +91,19 @@ class Samples(NamedTuple):
 
 
 class Sampler:
-    """Reads `probes` from `start` to `stop`; `wait(seconds)` is how it sleeps, true when it should end."""
+    """Reads `probes` from `start` to `stop`; `wait(seconds)` is how it sleeps, true when it should end.
+
+    Neither the first sample nor the last is waited for beyond `hanging_s`.
+    """
 
     def __init__(self, probes: Sequence[OpenProbe], rate_hz: float, *, seed: int = 0,
-                 clock: Callable[[], int] = time.monotonic_ns) -> None:
+                 clock: Callable[[], int] = time.monotonic_ns, hanging_s: float = HANGING_S) -> None:
         self._probes = tuple(probes)
         self._period_ns = int(1e9 / rate_hz)
         self._random = random.Random(seed)
         self._clock = clock
+        self._hanging_s = hanging_s
+        self._reading: Optional[str] = None
         self._begun = threading.Event()
         self._ending = threading.Event()
         self._series = tuple(tuple(Series(channel) for channel in probe.channels) for probe in self._probes)
@@ -96,13 +114,16 @@ class Sampler:
     def start(self) -> None:
         """Begin; returns with the first sample taken, so that it lies before whatever is measured next."""
         self._thread.start()
-        self._begun.wait(_FIRST_SAMPLE_S)
+        self._begun.wait(self._hanging_s)
 
     def stop(self) -> Samples:
-        """End after one last sample; what was read."""
+        """End after one last sample; what was read. A read that hangs is left behind, its thread with it."""
         self._ending.set()
-        self._thread.join()
+        self._thread.join(self._hanging_s)
         series = tuple(one for group in self._series for one in group)
+        if self._thread.is_alive():
+            copied = tuple(one.copy() for one in series)
+            return Samples(copied, None, self._samples, self.overruns, False, self._reading)
         return Samples(series, self._cpu_ns, self._samples, self.overruns, self._is_complete)
 
     def _work(self) -> None:
@@ -140,6 +161,7 @@ class Sampler:
 
     def _read(self, opened: OpenProbe) -> Sequence[Reading]:
         before_ns = self._clock()
+        self._reading = opened.name
         try:
             return opened.probe.read()
         except OSError as error:  # a sensor that went away; the others go on

@@ -37,8 +37,27 @@ class Timed(NamedTuple):
 
 
 def latency_array() -> "array[int]":
-    """Room for the first inferences; make it before the memory baseline is read."""
+    """Room for the first inferences, every page of it touched; make it before the memory baseline is read."""
     return array("q", bytes(8 * CHUNK))
+
+
+def warm_up(infer: Callable[[], None], warmup_ns: "array[int]", bounds: Bounds, settled: Callable[[], None],
+            clock: Clock = time.monotonic_ns) -> Timed:
+    """Like `back_to_back`, and `settled` is called once: when it is over, or before `warmup_ns` would grow.
+
+    Memory read in `settled` holds what inference needs and nothing that grows with the number of inferences.
+    """
+    room = min(len(warmup_ns), bounds.inferences_max)
+    first = back_to_back(infer, warmup_ns, bounds._replace(inferences_max=room), clock)
+    settled()
+    left_ns = bounds.length_ns - (clock() - first.start_ns)
+    left = bounds.inferences_max - first.inferences
+    if left_ns <= 0 or left <= 0 or first.end_ns >= bounds.stop_by_ns:
+        return first
+    more_ns = latency_array()
+    more = back_to_back(infer, more_ns, Bounds(left_ns, 0, bounds.stop_by_ns, left), clock)
+    warmup_ns.extend(more_ns)
+    return Timed(first.start_ns, more.end_ns, first.inferences + more.inferences, None)
 
 
 def reserve(latency_ns: "array[int]", length_ns: int, warmup: Timed) -> None:

@@ -9,13 +9,13 @@ import subprocess
 import time
 from array import array
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from agents.children import command
 from agents.clocks import utc_now
 from agents.flags import DEGRADED, INFO, VOID, Flag, flag
 from agents.home import AgentHome, last_line, write_atomic
-from agents.probe_set import OpenProbe, read_state
+from agents.probe_set import HANGING_S, Missing, OpenProbe, read_state
 from agents.sampler import Sampler, Samples
 from agents.waiting import Waiter
 from agents.wire.plan import BlockPlan, WindowPlan
@@ -26,7 +26,7 @@ _OVERRUN_RATIO = 0.02
 
 
 class Measuring(NamedTuple):
-    """What all windows of one block share."""
+    """What all windows of one block share; `hanging` fills with the names of probes that do not answer any more."""
 
     home: AgentHome
     plan: BlockPlan
@@ -35,6 +35,8 @@ class Measuring(NamedTuple):
     state_probes: Sequence[OpenProbe]
     flags: Sequence[Flag]
     waiter: Waiter
+    hanging: Set[str]
+    hanging_s: float = HANGING_S
 
     @property
     def folder(self) -> Path:
@@ -44,7 +46,7 @@ class Measuring(NamedTuple):
 
 def measure_idle(block: Measuring, position: int) -> bytes:
     """The recording of an idle; raises Cancelled."""
-    header = _header(block, "idle", None, position)
+    header = _header(block, "idle", position, None)
     sampler = _sampler(block, position)
     start_ns = time.monotonic_ns()
     try:
@@ -58,7 +60,7 @@ def measure_idle(block: Measuring, position: int) -> bytes:
 
 def measure_window(block: Measuring, position: int, window: WindowPlan) -> bytes:
     """The recording of a window; a worker that dies makes one with an error. Raises Cancelled or OSError."""
-    header = _header(block, "window", window.cell_id, position)
+    header = _header(block, "window", position, window)
     part = block.folder / "part.rec"
     part.unlink(missing_ok=True)
     sampler = _sampler(block, position)
@@ -114,25 +116,35 @@ def _how_it_ended(status: int, last_line: str) -> Tuple[str, ...]:
     return "worker_died", f"the worker {how}" + (f": {last_line}" if last_line else "")
 
 
-def _header(block: Measuring, kind: str, cell_id: Any, position: int) -> Dict[str, Any]:
-    flags: List[Flag] = list(block.flags)
+def _header(block: Measuring, kind: str, position: int, window: Optional[WindowPlan]) -> Dict[str, Any]:
     return {
-        "format": 1, "kind": kind, "block_id": block.plan.block_id, "cell_id": cell_id,
+        "format": 1, "kind": kind, "block_id": block.plan.block_id,
+        "cell_id": None if window is None else window.cell_id,
+        "artifact_sha256": None if window is None else window.artifact_sha256,
         "attempt": block.plan.attempt, "position": position, "boot_id": block.boot_id, "started_utc": utc_now(),
         "marks": [], "inferences": 0, "deadline_misses": None, "load_ns": None, "first_inference_ns": None,
-        "cpu_ns": None, "memory": {}, "state_before": read_state(block.state_probes), "state_after": None,
-        "sampler": None, "runtime": {}, "flags": flags, "error": None, "traces": [],
+        "cpu_ns": None, "memory": {}, "state_before": _state(block),
+        "state_after": None, "sampler": None, "runtime": {}, "flags": list(block.flags), "error": None, "traces": [],
     }
 
 
+def _state(block: Measuring) -> Dict[str, Dict[str, Any]]:
+    return read_state(block.state_probes, block.hanging, block.hanging_s)
+
+
 def _sampler(block: Measuring, position: int) -> Sampler:
-    sampler = Sampler(block.sampled, block.plan.sample_rate_hz, seed=position)
+    sampled = [probe for probe in block.sampled if probe.name not in block.hanging]
+    sampler = Sampler(sampled, block.plan.sample_rate_hz, seed=position, hanging_s=block.hanging_s)
     sampler.start()
     return sampler
 
 
 def _finish(block: Measuring, header: Dict[str, Any], arrays: "Dict[str, array[int]]", samples: Samples) -> bytes:
-    header["state_after"] = read_state(block.state_probes)
+    if samples.hanging is not None:
+        block.hanging.add(samples.hanging)
+    header["state_after"] = _state(block)
+    for name in sorted(block.hanging):
+        header["flags"] += Missing(name, "error", "a read did not return; it is not read again in this block").flags()
     if block.sampled:
         header["sampler"] = samples.account()
         header["flags"] += _sampler_flags(samples)
@@ -142,7 +154,8 @@ def _finish(block: Measuring, header: Dict[str, Any], arrays: "Dict[str, array[i
 
 def _sampler_flags(samples: Samples) -> List[Flag]:
     if not samples.is_complete:
-        return [flag("energy_gap", DEGRADED, "the sampler ended before the window did; see the block's log")]
+        how = "ended" if samples.hanging is None else f"hung in a read of probe {samples.hanging}"
+        return [flag("energy_gap", DEGRADED, f"the sampler {how} before the window ended; see the block's log")]
     if samples.overruns:
         severity = DEGRADED if samples.overruns > _OVERRUN_RATIO * samples.samples else INFO
         return [flag("sampler_overrun", severity, f"{samples.overruns} samples were skipped, {samples.samples} taken")]

@@ -17,7 +17,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from agents.flags import DEGRADED, INFO, VOID, Flag, flag
 from agents.runtimes import RUNTIMES
 from agents.runtimes.base import LoadedModel, Runtime, RuntimeRefused, RuntimeSettings
-from agents.timed_loop import MAX_WARMUP_INFERENCES, Bounds, Timed, back_to_back, latency_array, paced, reserve
+from agents.timed_loop import MAX_WARMUP_INFERENCES, Bounds, Timed, back_to_back, latency_array, paced, reserve, warm_up
 from agents.wire.recording import pack_recording
 from agents.worker_order import WorkerOrder, order_from_json
 
@@ -84,6 +84,7 @@ class _Window:
         self._order = order
         self._status = status
         self._stop_by_ns = 0
+        self._baseline_bytes: Optional[int] = None
         self.arrays: "Dict[str, array[int]]" = {"latency_ns": array("q"), "warmup_latency_ns": array("q")}
         self._flags: List[Flag] = []
         self._marks: List[Dict[str, Any]] = []
@@ -99,7 +100,7 @@ class _Window:
         latency_ns = latency_array()
         warmup_ns = latency_array()
         runtime = load_runtime(self._order.runtime)
-        baseline_bytes = peak_rss_bytes(self._status)
+        self._baseline_bytes = peak_rss_bytes(self._status)
         model = self._load(runtime)
         gc.collect()
         gc.freeze()
@@ -108,7 +109,6 @@ class _Window:
         timed, cpu_ns = self._time(model, latency_ns)
         gc.enable()
         self.header.update(inferences=timed.inferences, deadline_misses=timed.misses, cpu_ns=cpu_ns)
-        self._remember_memory(baseline_bytes)
         self._check(model, timed)
 
     def _load(self, runtime: Runtime) -> LoadedModel:
@@ -126,9 +126,11 @@ class _Window:
     def _warm_up(self, model: LoadedModel, warmup_ns: "array[int]", latency_ns: "array[int]") -> None:
         if self._order.warmup_ns:
             bounds = Bounds(self._order.warmup_ns, 0, self._stop_by_ns, MAX_WARMUP_INFERENCES)
-            timed = back_to_back(model.infer, warmup_ns, bounds)
+            timed = warm_up(model.infer, warmup_ns, bounds, self._remember_memory)
             self.arrays["warmup_latency_ns"] = warmup_ns
             reserve(latency_ns, self._order.length_ns, timed)
+        else:
+            self._remember_memory()
         self._mark("warmup_end")
 
     def _time(self, model: LoadedModel, latency_ns: "array[int]") -> "tuple[Timed, int]":
@@ -145,9 +147,9 @@ class _Window:
         self._marks += [{"name": "window_start", "t_ns": timed.start_ns}, {"name": "window_end", "t_ns": timed.end_ns}]
         return timed, cpu_ns
 
-    def _remember_memory(self, baseline_bytes: Optional[int]) -> None:
-        peak_bytes = peak_rss_bytes(self._status)
-        found = {"rss_baseline_bytes": baseline_bytes, "rss_peak_bytes": peak_bytes}
+    def _remember_memory(self) -> None:
+        """The peak, read before any array grows: a model must not seem larger for being measured more often."""
+        found = {"rss_baseline_bytes": self._baseline_bytes, "rss_peak_bytes": peak_rss_bytes(self._status)}
         self.header["memory"] = {name: value for name, value in found.items() if value is not None}
         if len(self.header["memory"]) < len(found):
             self._flags.append(flag("memory_unknown", INFO, f"{self._status} gives no VmHWM"))

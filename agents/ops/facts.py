@@ -6,19 +6,20 @@ import time
 from typing import List, Optional
 
 from agents.errors import Refused, refused_by_system
-from agents.facts import TIMEOUT_S, gather_facts
+from agents.facts import TIMEOUT_S
+from agents.facts_cache import WAIT_S, FactsCache
 
 from .base import Answer, Header, Later, Services
 
 
 def facts(services: Services, request: Header) -> Answer:  # noqa: ARG001
-    """`facts{}` → `{runtimes, runtimes_missing, channels, unavailable}`; found by a process of its own."""
+    """`facts{}` → `{runtimes, runtimes_missing, channels, unavailable}`; see FactsCache."""
     found: List[Header] = []
     refusals: List[Refused] = []
 
     def work() -> None:
         try:
-            found.append(gather_facts(services.root))
+            found.append(FactsCache(services.home, services.root).facts())
         except Refused as error:
             refusals.append(error)
         except OSError as error:
@@ -33,4 +34,4 @@ def facts(services: Services, request: Header) -> Answer:  # noqa: ARG001
         raise Refused("facts_failed", "looking for runtimes and probes took too long", retryable=True)
 
     services.background.start(work, lambda: None)
-    return Later(poll, time.monotonic_ns() + int((TIMEOUT_S + 5) * 1e9), give_up)
+    return Later(poll, time.monotonic_ns() + int((WAIT_S + TIMEOUT_S + 5) * 1e9), give_up)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Callable, NamedTuple, Optional, Protocol, Tuple, Union
+from typing import Callable, Dict, NamedTuple, Optional, Protocol, Tuple, Union
 
 Clock = Callable[[], int]
 """Monotonic nanoseconds; an argument everywhere, so that tests can play it."""
@@ -21,6 +22,20 @@ class Channel(NamedTuple):
     kind: str
     scale: float
     wrap_at: Optional[int] = None
+
+
+_RAW_MIN, _RAW_MAX = -(2**63), 2**63 - 1
+_PLAUSIBLE: Dict[str, Tuple[float, float]] = {"temperature_c": (-100.0, 300.0), "frequency_hz": (0.0, 1e12)}
+"""SI bounds beyond which a sensor talks nonsense; a frequency of exactly 0 does too."""
+
+
+def raw_bounds(channel: Channel) -> Tuple[int, int]:
+    """Smallest and largest raw integer that this channel can mean and a trace can hold."""
+    if channel.quantity not in _PLAUSIBLE:
+        return _RAW_MIN, _RAW_MAX
+    low, high = (bound / channel.scale for bound in _PLAUSIBLE[channel.quantity])
+    lowest = 1 if channel.quantity == "frequency_hz" else math.ceil(low)
+    return max(_RAW_MIN, lowest), min(_RAW_MAX, math.floor(high))
 
 
 class Unavailable(NamedTuple):

@@ -7,7 +7,7 @@ PROTOCOL = 1
 """Version of the message layer, sent in HELLO."""
 
 HOST_LOCK_NAME = "joulelab-host.lock"
-"""File in the system's temporary folder whose `flock` means: this machine's cores are being measured."""
+"""File in `host_lock_place.host_lock_folder()` whose `flock` means: this machine's cores are being measured."""
 
 IDLE_CELL = "idle"
 """What stands in a recording's key where a window belongs to no cell."""

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from agents.wire import HOST_LOCK_NAME
+from agents.wire.host_lock_place import host_lock_folder
 from lab.errors import LabError
 
-_POLL_S = 0.05
+_POLL_S = 0.2
+_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def host_lock_path() -> Path:
     """The file whose `flock` means: this machine's cores are being measured or used."""
-    return Path(tempfile.gettempdir()) / HOST_LOCK_NAME
+    return host_lock_folder() / HOST_LOCK_NAME
 
 
 @contextmanager
@@ -53,15 +54,18 @@ def hold_host(*, wait_s: float = 3600.0, waiting: Callable[[], None] = lambda: N
 
 
 def _open(file: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    """The lock file, made for everybody if it is not there: another user's agent must be able to lock it too."""
     try:
-        descriptor = os.open(file, flags, 0o666)
-    except PermissionError:
-        # Another user made it under a strict umask or in a sticky folder that forbids O_CREAT; a lock needs no write.
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with suppress(FileNotFoundError):
+            return os.open(file, os.O_RDONLY | _FLAGS)  # a lock needs no permission to write
+        try:
+            descriptor = os.open(file, os.O_RDONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o666)
+        except FileExistsError:  # made in between
+            return os.open(file, os.O_RDONLY | _FLAGS)
+        os.fchmod(descriptor, 0o666)  # whatever the umask says
     except OSError as error:
-        raise LabError(f"Cannot open the machine's lock {file}: {error.strerror}. Expected a plain file there; "
-                       "remove what is in its place.") from error
+        raise LabError(f"Cannot open the machine's lock {file}: {error.strerror}. Expected a plain file there that "
+                       "everybody may read; remove what is in its place.") from error
     return descriptor
 
 

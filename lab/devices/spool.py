@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from agents.wire.messages import MessageType
 from lab.domain.untrusted import Fields
-from lab.errors import ProtocolMismatch
-from lab.transports.deadlines import deadline_after
+from lab.errors import ProtocolMismatch, TransportTimeout
+from lab.transports.deadlines import deadline_after, remaining_s
 
 from .conversation import Conversation
 from .request import Request
@@ -20,6 +20,9 @@ MAX_RECORDING_BYTES = 256 * 1024 * 1024
 
 MAX_ENTRIES = 100_000
 _STALL_S = 30.0
+_FETCH_S = 60.0
+_FETCH_BYTES_PER_S = 32 * 1024
+"""A link slower than this is beyond use; with a minute on top it bounds a whole fetch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +44,23 @@ def list_spool(conversation: Conversation, block_id: str | None, timeout_s: floa
     return tuple(_entry(item) for item in objects(answer, "entries", MAX_ENTRIES))
 
 
-def fetch(conversation: Conversation, entry: SpoolEntry) -> bytes:
-    """Bytes of one recording; raises ProtocolMismatch if they are not what the entry promised."""
+def fetch(conversation: Conversation, entry: SpoolEntry, timeout_s: float | None = None) -> bytes:
+    """Bytes of one recording; raises ProtocolMismatch if they are not what the entry promised.
+
+    TransportTimeout after `timeout_s`, by default what its size takes on the slowest link that is of use.
+    """
     if entry.size > MAX_RECORDING_BYTES:
         raise ProtocolMismatch(f"{conversation.where}: recording {entry.sha256} of {entry.size} bytes exceeds "
                                f"{MAX_RECORDING_BYTES}")
     data = bytearray()
+    limit_s = _FETCH_S + entry.size / _FETCH_BYTES_PER_S if timeout_s is None else timeout_s
+    deadline_ns = deadline_after(limit_s)
     with conversation.request("spool.get", {"sha256": entry.sha256, "offset": 0}) as request:
-        while (message := request.next(deadline_after(_STALL_S))).type is MessageType.DATA:
+        while (message := request.next(min(deadline_ns, deadline_after(_STALL_S)))).type is MessageType.DATA:
             _append(request, data, Fields.of(message.header, "spool.get"), message.body, entry)
+            if not remaining_s(deadline_ns):
+                raise TransportTimeout(f"{request.what}: got {len(data)} of {entry.size} bytes of {entry.sha256} "
+                                       f"within {limit_s:.0f} s; the link is too slow, or the agent stalls")
     if len(data) != entry.size:
         raise ProtocolMismatch(f"{request.what}: got {len(data)} bytes of {entry.sha256}, {entry.size} were announced")
     got = hashlib.sha256(data).hexdigest()
@@ -65,6 +76,8 @@ def acknowledge(conversation: Conversation, sha256s: Sequence[str], fence: int, 
 
 
 def _append(request: Request, data: bytearray, header: Fields, body: bytes, entry: SpoolEntry) -> None:
+    if not body:
+        raise ProtocolMismatch(f"{request.what}: expected bytes from {len(data)} on, got DATA without any")
     offset = header.whole("offset")
     if offset != len(data):
         raise ProtocolMismatch(f"{request.what}: expected bytes from {len(data)} on, got some from {offset} on")

@@ -17,6 +17,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import agents
 from agents.wire.frames import PreambleSkipper
+from agents.wire.host_lock_place import HOST_LOCK_FOLDER_VARIABLE
 from agents.wire.link import StreamLink
 from agents.wire.messages import DATA_BODY_BYTES, Header, Message, MessageType
 from agents.wire.plan import BlockPlan, WindowPlan, plan_to_json
@@ -53,9 +54,9 @@ class AgentProcess:
         self.home = home
         token = secrets.token_hex(16)
         start = command or [sys.executable, "-S", "-E", "-u", str(bundle)]
-        # A temporary folder of its own keeps this agent's host lock apart from whatever else runs on the machine.
+        # A folder of its own keeps this agent's host lock apart from whatever else runs on the machine.
         scratch = scratch or home.parent
-        environment = {**os.environ, "TMPDIR": str(scratch)}
+        environment = {**os.environ, HOST_LOCK_FOLDER_VARIABLE: str(scratch)}
         self._log = (scratch / f"{home.name}-{token[:6]}.log").open("wb")
         self.process = subprocess.Popen([*start, "serve", "--token", token, "--home", str(home), "--root", str(root)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,

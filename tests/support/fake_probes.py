@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from agents.probes.base import Channel, Reading, Unavailable
@@ -58,3 +59,26 @@ class Crowd:
 
     def discover(self, root):  # noqa: ARG002
         return tuple(Channel(f"rail{n}", "power_w", "sample", 1.0) for n in range(300))
+
+
+STUCK = (Channel("stuck", "temperature_c", "sample", 1.0),)
+
+
+class Hanging:
+    """Answers `good` reads, then none until `released`."""
+
+    def __init__(self, good=0, channels=STUCK):
+        self.released = threading.Event()
+        self.reads = 0
+        self._good = good
+        self._channels = channels
+
+    def discover(self, root):  # noqa: ARG002
+        return self._channels
+
+    def read(self):
+        self.reads += 1
+        if self.reads > self._good:
+            self.released.wait()
+        now_ns = time.monotonic_ns()
+        return tuple(Reading(now_ns, now_ns + 1, 20) for _ in self._channels)

@@ -1,8 +1,17 @@
 """ONNX graphs written by hand, whose counts can be worked out on paper."""
 
+import hashlib
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from compressors.onnx_model import serialize
+
+
+def sha256_of(model):
+    """Name of the artifact this model is."""
+    return hashlib.sha256(serialize(model)).hexdigest()
 
 
 def weight(name, *shape, dtype=np.float32, value=None):

@@ -2,14 +2,17 @@
 
 import io
 import os
+from array import array
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from agents.home import AgentHome
+from agents.spool import Spool
 from agents.wire import HOST_LOCK_NAME
 from agents.wire.plan import LoadPlan
+from agents.wire.recording import pack_recording
 from tests.support.agent_process import block_plan, window_plan
 from tests.support.block_watching import flags, host_is_free, leased_on, marks, refusal, worker_pid
 
@@ -21,7 +24,7 @@ _S = 1_000_000_000
 def test_a_block_is_idle_windows_in_order_idle_and_nothing_overlaps(leased):
     plan = block_plan(*(window_plan(leased.artifact, cell_id=f"cell-{n}") for n in range(3)))
     leased.start(plan)
-    assert leased.wait(plan) == {"state": "done", "position": 4, "windows_done": 3, "error": None}
+    assert leased.wait(plan) == {"state": "done", "position": 4, "windows_done": 3, "error": None, "waiting": False}
     found = leased.collect(plan)
     assert sorted(found) == [0, 1, 2, 3, 4]
     assert [found[n][0]["kind"] for n in range(5)] == ["idle", "window", "window", "window", "idle"]
@@ -39,6 +42,7 @@ def test_a_block_is_idle_windows_in_order_idle_and_nothing_overlaps(leased):
         assert identity == (1, "block-1", 1, position)
         assert header["boot_id"] == leased.hello["boot_id"]
         assert header["error"] is None
+        assert header["artifact_sha256"] == (leased.artifact if header["kind"] == "window" else None)
 
 
 def test_an_idle_lasts_as_planned_and_has_no_inferences(leased):
@@ -134,7 +138,8 @@ def test_one_block_at_a_time_and_starting_the_same_again_changes_nothing(leased)
     plan = block_plan(window_plan(leased.artifact, length_ns=_S // 2))
     leased.start(plan)
     leased.start(plan)
-    assert refusal(lambda: leased.start(block_plan(window_plan(leased.artifact), block_id="other"))).code == "busy"
+    busy = refusal(lambda: leased.start(block_plan(window_plan(leased.artifact), block_id="other")))
+    assert (busy.code, busy.header["block_id"], busy.header["retryable"]) == ("busy", plan.block_id, True)
     leased.wait(plan)
     hashes = [entry["sha256"] for entry in leased.call("spool.list")["entries"]]
     leased.start(plan)
@@ -167,3 +172,21 @@ def test_old_blocks_are_forgotten_once_their_windows_are_fetched(leased):
     leased.wait(plan)
     names = sorted(folder.name for folder in home.blocks.iterdir())
     assert names == ["block-1", "old-00", *(f"old-{number:02}" for number in range(8, 40))]
+
+
+def test_recordings_of_any_ended_block_can_be_fetched_acknowledged_and_then_forgotten(leased):
+    home = AgentHome(leased.home)
+    for number in range(33):
+        (home.blocks / f"old-{number:02}").mkdir()
+        os.utime(home.blocks / f"old-{number:02}", (number, number))
+    Spool(home).add("old-00", 1, 0, pack_recording({"cell_id": None}, {}))
+    Spool(home).add("never-started-here", 1, 0, pack_recording({"cell_id": None}, {"x": array("q", [1])}))
+    entries = leased.call("spool.list")["entries"]
+    assert [entry["block_id"] for entry in entries] == ["never-started-here", "old-00"]
+    hashes = [entry["sha256"] for entry in entries]
+    assert leased.call("spool.ack", sha256s=hashes, fence=leased.fence) == {"removed": 2}
+    assert list(home.spool.iterdir()) == []
+    leased.start(block_plan(window_plan(leased.artifact)))
+    assert not (home.blocks / "old-00").exists()
+    assert (home.blocks / "old-01").exists()
+    assert leased.wait(block_plan(window_plan(leased.artifact)))["state"] == "done"

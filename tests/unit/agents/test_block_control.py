@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import select
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from agents.block import block_status
 from agents.block_control import Blocks, is_locked
 from agents.errors import Refused
 from agents.home import AgentHome, read_json, write_json
+from agents.host_lock import open_host_lock
+from agents.wire.host_lock_place import HOST_LOCK_FOLDER_VARIABLE
 from tests.support.agent_process import block_plan, window_plan
+from tests.support.block_watching import until
 
 
 @pytest.fixture
@@ -49,13 +53,13 @@ def store(home, block_id, **status):
 
 
 def test_a_block_nobody_heard_of_is_unknown(blocks):
-    assert blocks.status("b") == {"state": "unknown", "position": 0, "windows_done": 0, "error": None}
+    assert blocks.status("b") == {"state": "unknown", "position": 0, "windows_done": 0, "error": None, "waiting": False}
 
 
 def test_a_block_whose_process_holds_its_lock_is_running(blocks, home, lock):
     store(home, "b", state="running", position=2, windows_done=1)
     lock(home.block("b") / "lock")
-    assert blocks.status("b") == {"state": "running", "position": 2, "windows_done": 1, "error": None}
+    assert blocks.status("b") == {"state": "running", "position": 2, "windows_done": 1, "error": None, "waiting": False}
 
 
 def test_a_block_whose_lock_is_free_has_failed_and_stays_so(blocks, home):
@@ -93,7 +97,40 @@ def test_a_second_block_is_refused_while_one_holds_the_home(blocks, home, lock):
         blocks.start(block_plan(window_plan("a" * 64)), 1)
     assert caught.value.code == "busy"
     assert caught.value.retryable
+    assert caught.value.extra["block_id"] is None  # its process holds no block's lock yet
     assert list(home.blocks.iterdir()) == []
+    store(home, "a", state="done")
+    store(home, "b", state="running")
+    lock(home.block("b") / "lock")
+    with pytest.raises(Refused) as caught:
+        blocks.start(block_plan(window_plan("a" * 64)), 1)
+    assert caught.value.header()["block_id"] == "b" == blocks.running()
+
+
+def test_a_status_of_an_older_agent_says_that_it_does_not_wait(blocks, home):
+    home.block("b").mkdir()
+    old = {"state": "done", "position": 2, "windows_done": 1, "error": None}
+    write_json(home.block("b") / "status.json", old)
+    assert blocks.status("b") == {**old, "waiting": False}
+
+
+def test_an_end_that_is_noticed_after_the_next_attempt_began_leaves_that_one_alone(home, monkeypatch, tmp_path):
+    monkeypatch.setenv(HOST_LOCK_FOLDER_VARIABLE, str(tmp_path))
+    background = Background()
+    blocks = Blocks(home, Path("/"), "boot-1", background)
+    window = window_plan("a" * 64)
+    try:
+        blocks.start(block_plan(window), 0)  # the fence of a lease that nobody holds, so that the block soon fails
+        until(lambda: select.select([background.descriptor], [], [], 0.1)[0], "end of the first attempt")
+        descriptor = open_host_lock(tmp_path)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        blocks.start(block_plan(window, attempt=2), 0)
+        assert background.settle()  # of the first; would wait for ever if it took the second for it
+        assert blocks.status("block-1")["waiting"] is True
+        os.close(descriptor)
+        until(lambda: background.settle() and blocks.status("block-1")["state"] == "failed", "end of the second")
+    finally:
+        background.close()
 
 
 def test_state_is_not_put_back_while_a_block_runs(blocks, home, lock):

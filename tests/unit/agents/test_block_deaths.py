@@ -78,7 +78,7 @@ def test_a_killed_supervisor_loses_nothing(leased, start_agent):
     leased.process.wait()
     second = start_agent()
     assert second.call("block.status", block_id=plan.block_id)["state"] == "running"
-    assert second.wait(plan) == {"state": "done", "position": 3, "windows_done": 2, "error": None}
+    assert second.wait(plan) == {"state": "done", "position": 3, "windows_done": 2, "error": None, "waiting": False}
     found = second.collect(plan)
     assert [header["error"] for header, _ in found.values()] == [None] * 4
     entries = second.call("spool.list", block_id=plan.block_id)["entries"]
@@ -151,11 +151,41 @@ def test_a_block_that_waits_for_the_host_can_be_cancelled(leased, tmp_path):
         plan = block_plan(window_plan(leased.artifact))
         leased.start(plan)
         block_pid(leased, plan)
-        assert leased.call("block.wait", block_id=plan.block_id, timeout_s=0.3)["state"] == "running"
+        waiting = leased.call("block.wait", block_id=plan.block_id, timeout_s=0.3)
+        assert waiting == {"state": "running", "position": 0, "windows_done": 0, "error": None, "waiting": True}
         status = leased.call("block.cancel", block_id=plan.block_id, fence=leased.fence)
     finally:
         os.close(descriptor)
     assert (status["state"], status["position"], status["windows_done"]) == ("cancelled", 0, 0)
+    assert status["waiting"] is False
+
+
+def test_a_block_that_has_got_the_host_waits_no_longer(leased, tmp_path):
+    descriptor = open_host_lock(tmp_path)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    plan = block_plan(window_plan(leased.artifact, length_ns=_S))
+    leased.start(plan)
+    assert leased.call("block.status", block_id=plan.block_id)["waiting"] is True
+    os.close(descriptor)
+    worker_pid(leased, plan)
+    status = leased.call("block.status", block_id=plan.block_id)
+    assert (status["state"], status["waiting"]) == ("running", False)
+    assert leased.wait(plan)["state"] == "done"
+
+
+def test_after_a_cancelled_attempt_the_next_one_starts_at_once_and_is_followed_to_its_end(leased):
+    for attempt in range(1, 5):
+        plan = block_plan(window_plan(leased.artifact, length_ns=60 * _S), attempt=attempt,
+                          window_deadline_ns=120 * _S)
+        leased.start(plan)
+        worker_pid(leased, plan)
+        os.kill(block_pid(leased, plan), signal.SIGTERM)
+        until(lambda: leased.call("block.status", block_id="block-1")["state"] == "cancelled", "end of the attempt")
+    last = block_plan(window_plan(leased.artifact), attempt=5)
+    leased.start(last)
+    assert leased.wait(last)["state"] == "done"
+    assert {entry["attempt"] for entry in leased.call("spool.list")["entries"]} == {1, 2, 3, 4, 5}
+    assert leased.call("block.status", block_id="block-1")["state"] == "done"
 
 
 def test_a_block_whose_lease_was_lost_while_it_waited_measures_nothing(leased, tmp_path):

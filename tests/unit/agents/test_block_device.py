@@ -16,7 +16,7 @@ def test_state_is_set_for_the_block_and_what_could_not_be_is_on_every_recording(
     agent.start(plan)
     worker_pid(agent, plan)
     assert (board / GOVERNOR).read_text() == "performance"
-    assert agent.wait(plan) == {"state": "done", "position": 2, "windows_done": 1, "error": None}
+    assert agent.wait(plan) == {"state": "done", "position": 2, "windows_done": 1, "error": None, "waiting": False}
     assert (board / GOVERNOR).read_text() == "powersave"
     for header, _ in agent.collect(plan).values():
         assert "fan = off" in flags(header)["state_not_set"]["detail"]

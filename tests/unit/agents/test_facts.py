@@ -1,13 +1,14 @@
 """Runtimes and probes are found in a process of their own, and its end is part of what is told."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
 from agents.errors import Refused
-from agents.facts import find_facts, gather_facts, join_facts
+from agents.facts import find_facts, folder_times, gather_facts, join_facts
 from agents.runtimes import RUNTIMES
 
 
@@ -27,6 +28,17 @@ def test_channels_under_a_root_are_listed(tmp_path):
     facts = gather_facts(tmp_path)
     assert facts["channels"] == [{"probe": "thermal", "rail": "cpu-thermal", "quantity": "temperature_c",
                                   "kind": "sample"}]
+
+
+def test_where_modules_come_from_is_told_with_when_it_changed(tmp_path):
+    folders = gather_facts(tmp_path)["folders"]
+    assert any(folder.endswith("site-packages") and changed_ns for folder, changed_ns in folders.items())
+    assert folder_times(folders) == folders
+    (tmp_path / "new").mkdir()
+    before = folder_times([str(tmp_path), str(tmp_path / "absent")])
+    assert before[str(tmp_path / "absent")] is None
+    os.utime(tmp_path, (1, 1))
+    assert folder_times(before) != before
 
 
 def test_a_runtime_that_takes_the_process_with_it_is_missing_with_the_reason():

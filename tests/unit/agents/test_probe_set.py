@@ -80,7 +80,7 @@ def test_state_is_in_si_units_and_leaves_out_what_failed():
     channels = [Channel("cpu", "temperature_c", "sample", 1e-3), Channel("gpu", "temperature_c", "sample", 1e-3),
                 Channel("policy0", "frequency_hz", "sample", 1000.0), Channel("in", "power_w", "sample", 1e-6)]
     readings = [Reading(1, 2, 41500), Reading(1, 2, None, 5), Reading(1, 2, 1_800_000), Reading(1, 2, 7)]
-    state = read_state([opened(channels, readings)])
+    state = read_state([opened(channels, readings)], set())
     assert state == {"temperatures_c": {"cpu": pytest.approx(41.5)}, "frequencies_hz": {"policy0": 1_800_000_000}}
     assert isinstance(state["frequencies_hz"]["policy0"], int)
 
@@ -88,8 +88,35 @@ def test_state_is_in_si_units_and_leaves_out_what_failed():
 def test_a_sensor_that_went_away_leaves_the_others():
     channel = [Channel("cpu", "temperature_c", "sample", 1.0)]
     gone = opened(channel, OSError(19, "no such device"))
-    assert read_state([gone, opened(channel, [Reading(1, 2, 40)])])["temperatures_c"] == {"cpu": 40.0}
-    assert read_state([]) == {"temperatures_c": {}, "frequencies_hz": {}}
+    assert read_state([gone, opened(channel, [Reading(1, 2, 40)])], set())["temperatures_c"] == {"cpu": 40.0}
+    assert read_state([], set()) == {"temperatures_c": {}, "frequencies_hz": {}}
+
+
+@pytest.mark.parametrize(("quantity", "scale", "raw", "is_kept"), [
+    ("temperature_c", 1e-3, -(2**31), False), ("temperature_c", 1e-3, -100_001, False),
+    ("temperature_c", 1e-3, -100_000, True), ("temperature_c", 1e-3, 0, True),
+    ("temperature_c", 1e-3, 300_000, True), ("temperature_c", 1e-3, 300_001, False),
+    ("frequency_hz", 1e3, 0, False), ("frequency_hz", 1e3, -1, False), ("frequency_hz", 1e3, 1, True),
+    ("frequency_hz", 1e3, 10**9, True), ("frequency_hz", 1e3, 10**9 + 1, False),
+])
+def test_readings_that_cannot_be_are_absent_not_zero(quantity, scale, raw, is_kept):
+    channels = [Channel("cpu", quantity, "sample", scale), Channel("gpu", "temperature_c", "sample", 1.0)]
+    state = read_state([opened(channels, [Reading(1, 2, raw), Reading(1, 2, 40)])], set())
+    found = {**state["temperatures_c"], **state["frequencies_hz"]}
+    assert found == ({"cpu": pytest.approx(raw * scale), "gpu": 40.0} if is_kept else {"gpu": 40.0})
+
+
+def test_a_sensor_that_hangs_is_left_out_and_not_asked_again():
+    channel = [Channel("cpu", "temperature_c", "sample", 1.0)]
+    stuck, hanging = fake_probes.Hanging(), set()
+    probes = [OpenProbe("stuck", stuck, tuple(channel)), opened(channel, [Reading(1, 2, 40)])]
+    try:
+        for _ in range(2):
+            assert read_state(probes, hanging, 0.05)["temperatures_c"] == {"cpu": 40.0}
+            assert hanging == {"stuck"}
+        assert stuck.reads == 1
+    finally:
+        stuck.released.set()
 
 
 def test_an_unavailable_probe_reports_the_code_it_gave(tmp_path):

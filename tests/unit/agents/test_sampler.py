@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agents.probe_set import OpenProbe
 from agents.probes.base import Channel, Reading
 from agents.sampler import MAX_SAMPLES, MISSED, Sampler, Series
-from tests.support.fake_probes import Steady
+from tests.support.fake_probes import Hanging, Steady
 
 _S = 1_000_000_000
 
@@ -172,6 +172,46 @@ def test_a_value_no_trace_can_hold_is_a_failure_not_another_value(raw):
     series = Series(POWER)
     series.add(Reading(1, 2, raw))
     assert series.errors == [(0, errno.ERANGE)]
+
+
+@pytest.mark.parametrize(("quantity", "raw"), [("temperature_c", -(2**31)), ("temperature_c", 300_001),
+                                               ("frequency_hz", 0), ("frequency_hz", 10**16)])
+def test_a_value_the_channel_cannot_mean_is_a_failed_read(quantity, raw):
+    series = Series(Channel("cpu", quantity, "sample", 1e-3))
+    series.add(Reading(1, 2, raw))
+    series.add(Reading(3, 4, 20_000))
+    assert series.errors == [(0, errno.ERANGE)]
+    assert list(series.raw) == [MISSED, 20_000]
+
+
+def test_a_copy_holds_whole_readings_only_and_does_not_change():
+    series = Series(POWER)
+    series.add(Reading(1, 3, 5))
+    series.errors.append((1, errno.EIO))  # as far as a thread may have come with the second reading
+    series.t.append(7)
+    series.raw.append(MISSED)
+    copied = series.copy()
+    series.span.append(1)
+    assert [list(one) for one in (copied.t, copied.raw, copied.span)] == [[2], [5], [2]]
+    assert copied.errors == []
+
+
+@pytest.mark.parametrize("good", [0, 1])
+def test_a_read_that_hangs_does_not_hold_the_block(good):
+    steady, stuck = Steady(), Hanging(good)
+    probes = [OpenProbe("steady", steady, steady.discover(None)), OpenProbe("stuck", stuck, stuck.discover(None))]
+    sampler = Sampler(probes, 200.0, hanging_s=0.2)
+    try:
+        sampler.start()
+        samples = sampler.stop()
+        lengths = [len(one.t) for one in samples.series]
+        assert not samples.is_complete
+        assert samples.hanging == "stuck"
+        assert samples.account()["cpu_ns"] is None
+    finally:
+        stuck.released.set()
+    assert lengths == [len(one.t) for one in samples.series]
+    assert lengths[-1] <= good
 
 
 def test_beyond_the_cap_samples_are_counted_not_kept():

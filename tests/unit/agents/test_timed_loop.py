@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.timed_loop import CHUNK, RESERVE_MAX, Bounds, Timed, back_to_back, latency_array, paced, reserve
+from agents.timed_loop import CHUNK, RESERVE_MAX, Bounds, Timed, back_to_back, latency_array, paced, reserve, warm_up
 
 FAR_NS = 2**62
 
@@ -76,6 +76,22 @@ def test_the_array_grows_without_losing_a_value():
     latency_ns, timed = run(Stage([1]), length_ns=2 * CHUNK + 10)
     assert timed.inferences == len(latency_ns) == 2 * CHUNK + 10
     assert set(latency_ns) == {1}
+
+
+def run_warm_up(stage, room, **bounds):
+    warmup_ns, lengths = latency_array()[:room], []
+    values = {"length_ns": 1000, "inferences_min": 0, "stop_by_ns": FAR_NS, **bounds}
+    timed = warm_up(stage.infer, warmup_ns, Bounds(**values), lambda: lengths.append(len(warmup_ns)), stage.clock)
+    return warmup_ns, timed, lengths
+
+
+@given(st.integers(1, 50), st.integers(1, 300), st.integers(0, 3000), st.integers(1, 40), st.integers(1, 3000))
+def test_a_warm_up_is_one_loop_that_says_once_when_it_would_grow(room, duration_ns, length_ns, most, stop_by_ns):
+    bounds = {"length_ns": length_ns, "inferences_max": most, "stop_by_ns": stop_by_ns}
+    warmup_ns, timed, lengths = run_warm_up(Stage([duration_ns]), room, **bounds)
+    plain = run(Stage([duration_ns]), **{**bounds, "inferences_max": max(most, 1)})
+    assert (list(warmup_ns), timed) == (list(plain[0]), plain[1])
+    assert lengths == [min(room, timed.inferences)]
 
 
 def test_a_paced_load_starts_each_inference_when_it_is_due():

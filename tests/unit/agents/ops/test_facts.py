@@ -1,6 +1,10 @@
 """Facts over the wire: runtimes and channels, without holding up anything else."""
 
+import json
+
 from agents.wire.messages import MessageType
+from tests.support.agent_process import block_plan, window_plan
+from tests.support.block_watching import worker_pid
 
 
 def test_runtimes_and_probes_are_told_and_pings_answered_meanwhile(agent):
@@ -20,3 +24,17 @@ def test_the_root_decides_which_channels_there_are(start_agent, tmp_path):
     facts = start_agent(root=tmp_path / "root").call("facts")
     assert [channel["rail"] for channel in facts["channels"]] == ["soc"]
     assert "thermal" not in {entry["probe"] for entry in facts["unavailable"]}
+
+
+def test_while_a_block_runs_the_last_answer_is_told_and_no_process_is_started(leased):
+    facts = leased.call("facts")
+    path = leased.home / "facts.json"
+    kept = json.loads(path.read_text())
+    kept["facts"]["runtimes"]["no_op"] = "remembered"
+    path.write_text(json.dumps(kept))
+    plan = block_plan(window_plan(leased.artifact, length_ns=60_000_000_000), window_deadline_ns=120_000_000_000)
+    leased.start(plan)
+    worker_pid(leased, plan)
+    assert leased.call("facts") == {**facts, "runtimes": {**facts["runtimes"], "no_op": "remembered"}}
+    leased.call("block.cancel", block_id=plan.block_id, fence=leased.fence)
+    assert leased.call("facts") == facts

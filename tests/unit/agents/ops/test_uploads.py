@@ -129,6 +129,7 @@ def test_uploads_of_two_sessions_do_not_mix(agent, start_agent):
     agent.open_put(sha256(b"abc"), 3)
     second = start_agent()
     second.fence = fence
-    assert refusal(lambda: second.open_put(sha256(b"abc"), 3)).code == "busy"
+    busy = refusal(lambda: second.open_put(sha256(b"abc"), 3))
+    assert (busy.code, busy.header["retryable"]) == ("busy", True)
     agent.close()
     assert second.put(b"abc") == sha256(b"abc")

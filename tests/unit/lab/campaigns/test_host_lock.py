@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from agents.wire.host_lock_place import host_lock_folder
 from lab.campaigns.host_lock import hold_host, host_lock_path
 from lab.errors import LabError
 
@@ -91,6 +92,17 @@ def test_a_file_that_only_its_owner_may_write_can_still_be_locked(tmp_path):
     assert os.access(path, os.R_OK)
 
 
+def test_the_file_is_made_for_every_user(tmp_path):
+    """A strict umask of whoever is first must not shut the others out."""
+    before = os.umask(0o077)
+    try:
+        with hold_host(path=tmp_path / "host.lock"):
+            mode = (tmp_path / "host.lock").stat().st_mode
+    finally:
+        os.umask(before)
+    assert mode & 0o777 == 0o666
+
+
 def test_agents_and_controller_agree_on_the_place():
     """Same folder, same name: otherwise the two would not see each other."""
-    assert host_lock_path().name == "joulelab-host.lock"
+    assert host_lock_path() == host_lock_folder() / "joulelab-host.lock"

@@ -4,13 +4,19 @@ import pytest
 
 from lab.devices.doctor import CheckLine, check_device, clock_line
 from lab.devices.session import AgentSession
+from lab.domain.device import DeviceProfile, Rail, Scope
 from lab.domain.recording import ClockSync
 from tests.support.scripted_agent import FACTS, ScriptedAgent, bundle, refusal
 
 
-def lines_of(agent):
+def lines_of(agent, profile=None):
     with AgentSession.open(agent.transport(), bundle(), timeout_s=5) as session:
-        return {line.name: line for line in check_device(session)}
+        return {line.name: line for line in check_device(session, profile)}
+
+
+def profile_with(*rails):
+    return DeviceProfile(name="my-board", title="My board", transport="ssh", rails=tuple(
+        Rail(name=name, scope=Scope.BOARD_DC, source="hwmon_power", headline=headline) for name, headline in rails))
 
 
 def facts_with(**changes):
@@ -48,6 +54,31 @@ def test_no_power_reading_warns_with_the_reason_and_a_way_out():
 def test_any_electrical_quantity_counts_as_a_reading(quantity):
     channels = [{"probe": "p", "rail": "r", "quantity": quantity, "kind": "counter"}]
     assert lines_of(facts_with(channels=channels))["power"].status == "ok"
+
+
+@pytest.mark.parametrize("profile", [
+    None, profile_with(("VDD_IN", True)), profile_with(("USB", False), ("VDD_*", True))])
+def test_power_that_becomes_the_device_s_energy_is_fine(profile):
+    assert lines_of(ScriptedAgent(), profile)["power"].status == "ok"
+
+
+@pytest.mark.parametrize("rails", [
+    (), (("*", False),), (("VDD_OUT", True),), (("VDD_IN", False), ("VDD_*", True))])
+def test_power_that_the_profile_does_not_call_energy_warns(rails):
+    """Readable, and yet every result would be without energy; the first line that names a rail counts."""
+    line = lines_of(ScriptedAgent(), profile_with(*rails))["power"]
+    assert line.status == "warn"
+    assert line.text.startswith("readable: VDD_IN (hwmon_power, power_w), but profile my-board names none")
+    assert "choose --profile" in line.text
+
+
+def test_facts_that_are_known_are_not_asked_for_again():
+    agent = ScriptedAgent()
+    with AgentSession.open(agent.transport(), bundle(), timeout_s=5) as session:
+        facts = session.facts()
+        agent.answers["facts"] = lambda request: refusal(request, "busy", "asked twice")
+        lines = check_device(session, facts=facts)
+    assert lines[0].text == "3.9.18 on Linux aarch64"
 
 
 def test_missing_sensors_warn_with_their_own_reason():

@@ -2,15 +2,18 @@
 
 import hashlib
 import threading
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.wire.link import StreamLink
 from agents.wire.messages import Message, MessageType
+from lab.devices.conversation import Conversation
 from lab.devices.session import AgentSession
-from lab.devices.spool import MAX_RECORDING_BYTES, SpoolEntry
-from lab.errors import ConnectionLost, ProtocolMismatch, RequestFailed
+from lab.devices.spool import MAX_RECORDING_BYTES, SpoolEntry, fetch
+from lab.errors import ConnectionLost, ProtocolMismatch, RequestFailed, TransportTimeout
 from tests.support.scripted_agent import ScriptedAgent, bundle, data_message, encoded, refusal, result
 
 DATA = b"recorded " * 20_000
@@ -18,6 +21,17 @@ DATA = b"recorded " * 20_000
 
 def session_of(agent):
     return AgentSession.open(agent.transport(), bundle(), timeout_s=5)
+
+
+@contextmanager
+def conversation_with(agent):
+    transport = agent.transport()
+    conversation = Conversation(transport.open(bundle()), StreamLink(), transport.where)
+    try:
+        conversation.hello(5)
+        yield conversation
+    finally:
+        conversation.close()
 
 
 def entry_of(data=DATA, **changes):
@@ -85,6 +99,8 @@ def _done(request):
     ([_data(5, DATA[5:]), _done], "expected bytes from 0 on, got some from 5 on"),
     ([_data(0, DATA[:100]), _data(0, DATA[:100]), _done], "expected bytes from 100 on, got some from 0 on"),
     ([_data(-1, DATA), _done], "offset"),
+    ([_data(0, b""), _data(0, DATA), _done], "expected bytes from 0 on, got DATA without any"),
+    ([_data(0, DATA), _data(len(DATA), b""), _done], "got DATA without any"),
     ([_data(0, DATA[::-1]), _done], "got bytes with SHA-256"),
 ])
 def test_an_agent_that_lies_about_sizes_or_bytes_is_not_believed(messages, text):
@@ -92,6 +108,20 @@ def test_an_agent_that_lies_about_sizes_or_bytes_is_not_believed(messages, text)
     agent.answers["spool.get"] = _answering(*messages)
     with session_of(agent) as session, pytest.raises(ProtocolMismatch, match=text):
         session.fetch(entry_of())
+
+
+def test_a_fetch_as_a_whole_has_a_deadline():
+    agent = ScriptedAgent()
+    agent.answers["spool.get"] = _answering(_data(0, DATA[:1000]))  # and never another byte
+    with conversation_with(agent) as conversation, pytest.raises(TransportTimeout, match=r"no answer to spool\.get"):
+        fetch(conversation, entry_of(), timeout_s=0.2)
+
+
+def test_bytes_that_come_too_slowly_do_not_extend_it():
+    agent = ScriptedAgent()
+    agent.answers["spool.get"] = _answering(*(_data(at, DATA[at:at + 1]) for at in range(100)))
+    with conversation_with(agent) as conversation, pytest.raises(TransportTimeout, match=r"spool\.get"):
+        fetch(conversation, entry_of(), timeout_s=0.0)
 
 
 def test_a_recording_that_is_gone():

@@ -94,7 +94,7 @@ def test_every_refusal_says_what_to_do(start, word, facts, expected):
 
 def test_a_named_python_that_is_not_there_is_named(start):
     named = replace(start, python="/opt/python")
-    with pytest.raises(ConnectFailed, match=r"pi@pi: /opt/python was not found; set `python:`"):
+    with pytest.raises(ConnectFailed, match=r"pi@pi: /opt/python was not found; name one .* --python PATH`"):
         begun(named, Device(status(named, "none")))
 
 
