@@ -90,7 +90,8 @@ def test_a_broken_database_is_an_error_text_and_no_traceback(view, lab_home):
 def test_a_database_of_a_newer_lab_is_refused_in_words(view, lab_home):
     fill(lab_home)
     with closing(sqlite3.connect(lab_home / DATABASE_NAME)) as database, database:
-        database.execute("UPDATE _sqlite_migrations SET name = 'm9999_of_the_future'")
+        database.execute("UPDATE _sqlite_migrations SET name = 'm9999_of_the_future' "
+                         "WHERE name = (SELECT max(name) FROM _sqlite_migrations)")
 
     assert "upgrade JouleLab" in shown(page(view, lab_home).run())
 
