@@ -13,6 +13,9 @@ def demo(as_json: bool) -> None:
     Uses the handwritten digits that come with scikit-learn, this machine, and a virtual board whose power is
     simulated (and marked so). Needs no root, no network and no setup. A second call only prints.
     """
+    import shutil
+    import sys
+
     from lab import wiring
     from lab.cli.show import print_results, say_what_is_missing
     from lab.cli.watch import watching
@@ -26,6 +29,7 @@ def demo(as_json: bool) -> None:
     print_results(rows, as_json=as_json)
     if not as_json:
         say_what_is_missing(rows)
-        click.echo("\nBoard: run `lab board` and open http://127.0.0.1:8501 · numbers: `lab results --json`")
+        lab = "lab" if shutil.which("lab") else sys.argv[0]
+        click.echo(f"\nBoard: run `{lab} board` and open http://127.0.0.1:8501 · numbers: `{lab} results --json`")
     if progress.state != "done":
         raise SystemExit(1)
