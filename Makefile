@@ -40,7 +40,7 @@ check: install-dev       ## style, types, import contracts, the agent's Python 3
 	$(BIN)/lint-imports
 	$(BIN)/vermin -q --no-tips -t=3.9- --violations agents
 
-test: install-dev test-py39  ## everything that needs no other program
+test: install-dev test-py39  ## all that needs no other program, and a campaign over SSH where sshd is installed
 	$(BIN)/pytest -m "not system and not long and not hardware"
 
 test-system: install-dev ## against a real sshd and a real Chromium

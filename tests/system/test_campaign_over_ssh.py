@@ -1,4 +1,7 @@
-"""A user's afternoon: register a host over SSH, run a campaign there and here, read the results. All real."""
+"""A user's afternoon: register a host over SSH, run a campaign there and here, read the results. All real.
+
+Part of `make test` wherever an OpenSSH server is installed: it is the main job.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from tests.support.campaigns import write_pair
 from tests.support.sshd import AVAILABLE, Sshd
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 class User:
