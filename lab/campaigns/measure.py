@@ -117,11 +117,17 @@ class DeviceMeasuring:
             windows = [block.window for block in self.services.store.cell_blocks(cell.id)]
             reason = why_hopeless(windows)
             if reason is None and self.missing[cell.id] >= _MISSING_MAX:
-                reason = f"{_MISSING_MAX} blocks in a row brought no usable recording; `lab results` has the reasons"
+                reason = f"{_MISSING_MAX} blocks in a row brought no usable recording. Last: {self._last_refusal(cell)}"
             if reason:
                 hopeless.add(cell.id)
                 self._fail([cell], reason)
         return hopeless
+
+    def _last_refusal(self, cell: Cell) -> str:
+        """Why the cell's last recording was not taken, as `ingest` noted it."""
+        events = self.services.store.events(self.campaign_id)
+        return next((event.message for event in reversed(events) if event.cell_id == cell.id),
+                    "the device sent none for it; look at it with `lab devices check " + self.device + "`")
 
     def _fail(self, cells: Sequence[Cell], reason: str) -> None:
         fail_cells(self.campaign_id, cells, "measure", MeasurementInvalid(reason), self.services)

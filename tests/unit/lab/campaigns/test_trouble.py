@@ -101,6 +101,7 @@ def test_windows_that_cannot_be_used_do_not_make_an_endless_campaign(lab_home, w
         progress, rows = finish(replace(services, store=RefusingStore(services.store)), small_campaign(workload))
         assert progress.state == "failed"
         assert all("no usable recording" in row.failure for row in rows)
+        assert all("bytes are no recording" in row.failure for row in rows)  # the reason itself, not a hint at one
 
 
 class RefusingStore:
