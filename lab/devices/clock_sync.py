@@ -41,22 +41,8 @@ def check(exchange: Exchange, what: str) -> Exchange:
 def estimate(exchanges: Sequence[Exchange]) -> ClockSync:
     """Offset by the exchange of least delay; the true one lies within half that delay, whatever the asymmetry.
 
-    Drift needs two estimates some time apart: see `with_drift`. Raises ValueError without exchanges.
+    Drift needs two estimates some time apart, so it is None here. Raises ValueError without exchanges.
     """
     best = min(exchanges, key=lambda exchange: exchange.delay_ns)
     return ClockSync(
         offset_ns=best.offset_ns, uncertainty_ns=best.delay_ns // 2 + 1, drift_ppm=None, exchanges=len(exchanges))
-
-
-def with_drift(before: ClockSync, after: ClockSync, elapsed_ns: int) -> ClockSync:
-    """The later estimate with the drift between the two: how much faster the host's clock runs than the agent's.
-
-    `drift_ppm` stays None where it is smaller than what the two uncertainties allow to tell.
-    """
-    change_ns = after.offset_ns - before.offset_ns
-    known = elapsed_ns > 0 and abs(change_ns) > before.uncertainty_ns + after.uncertainty_ns
-    return ClockSync(
-        offset_ns=after.offset_ns, uncertainty_ns=after.uncertainty_ns,
-        drift_ppm=1e6 * change_ns / elapsed_ns if known else None,
-        exchanges=before.exchanges + after.exchanges,
-    )

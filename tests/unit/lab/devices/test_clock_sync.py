@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.devices.clock_sync import Exchange, check, estimate, with_drift
+from lab.devices.clock_sync import Exchange, check, estimate
 from lab.domain.recording import ClockSync
 from lab.errors import ProtocolMismatch
 
@@ -51,19 +51,3 @@ def test_possible_readings_pass():
 def test_no_exchange_is_no_estimate():
     with pytest.raises(ValueError, match="empty"):
         estimate([])
-
-
-def sync(offset_ns, uncertainty_ns):
-    return ClockSync(offset_ns=offset_ns, uncertainty_ns=uncertainty_ns, drift_ppm=None, exchanges=16)
-
-
-def test_drift_needs_a_change_beyond_the_uncertainties():
-    assert with_drift(sync(0, 1000), sync(50_000, 1000), 10**9).drift_ppm == 50.0
-    assert with_drift(sync(0, 1000), sync(-50_000, 1000), 10**9).drift_ppm == -50.0
-    assert with_drift(sync(0, 1000), sync(1500, 1000), 10**9).drift_ppm is None
-    assert with_drift(sync(0, 0), sync(10, 0), 0).drift_ppm is None
-
-
-def test_the_later_offset_is_kept():
-    joined = with_drift(sync(0, 10), sync(50_000, 20), 10**9)
-    assert (joined.offset_ns, joined.uncertainty_ns, joined.exchanges) == (50_000, 20, 32)
