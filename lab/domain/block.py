@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from agents.wire.plan import BlockPlan, LoadPlan, WindowPlan
 
 from .campaign import Protocol, Settings, Technique
+from .device import Device, DeviceProfile
 
 __all__ = ["BlockManifest", "BlockOrder", "BlockPlan", "Cell", "LoadPlan", "ManifestEntry", "WindowPlan", "cell_id_of"]
 
@@ -70,12 +71,23 @@ class BlockManifest:
     attempt: int
     state: str
     entries: tuple[ManifestEntry, ...]
+    error: str | None = None
+    fence: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class BlockOrder:
-    """One block to measure on one device; artifacts and inputs are named by hash, never carried."""
+    """One block to measure on one device; artifacts and inputs are named by hash, never carried.
+
+    Device and profile travel with it: the host that measures may have no database.
+    """
 
     campaign_id: str
-    device: str
+    target: Device
+    profile: DeviceProfile
     plan: BlockPlan
+
+    @property
+    def device(self) -> str:
+        """The device's name."""
+        return self.target.name

@@ -84,13 +84,17 @@ class DeviceProfile:
 class Device:
     """A registered device: where it is and which profile describes it.
 
-    `url` is `local`, `virtual:NAME` or `ssh://[user@]host[:port]`.
+    `url` is `local`, `virtual:NAME` or `ssh://[user@]host[:port]`. `agent_host` names the worker that reaches it,
+    `pools` the groups of equal devices it belongs to, `power` how its supply is switched (never a secret).
     """
 
     name: str
     url: str
     profile: str
     python: str | None = None
+    agent_host: str = "controller"
+    pools: tuple[str, ...] = ()
+    power: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,8 @@ class CampaignSummary:
     cells_total: int
     cells_done: int
     cells_failed: int
+    priority: int = 10
+    epoch: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from lab.domain.block import Cell
 from lab.domain.campaign import Campaign, Technique
@@ -22,19 +22,20 @@ _PREFIX_MIN = 4
 class CampaignRecords(Connection):
     """Campaigns by id, name or the beginning of an id."""
 
-    def save_campaign(self, campaign_id: str, campaign: Campaign, workload_sha256: str, source_text: str) -> None:
-        """Keep a campaign as it was submitted; submitted again under its id, it keeps its state and age.
+    def save_campaign(self, campaign_id: str, campaign: Campaign, workload_sha256: str, source_text: str, *,
+                      priority: int = 10) -> None:
+        """Keep a campaign as it was submitted; submitted again under its id, it keeps its state, age and priority.
 
         `source_text` is the file the user wrote. The workload may have changed meanwhile, so its hash is updated.
         """
         with self._transaction():
             self._write(
                 "INSERT INTO campaigns (id, name, owner, workload, workload_sha256, definition, source_text, "
-                "created_utc, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+                "created_utc, state, priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
                 "workload_sha256 = excluded.workload_sha256, definition = excluded.definition, "
                 "source_text = excluded.source_text",
                 (campaign_id, campaign.name, campaign.owner, campaign.workload, workload_sha256, to_text(campaign),
-                 source_text, utc_now(), FIRST_STATE))
+                 source_text, utc_now(), FIRST_STATE, priority))
 
     def campaigns(self) -> tuple[CampaignSummary, ...]:
         """Every campaign, oldest first."""
@@ -73,6 +74,34 @@ class CampaignRecords(Connection):
             self._write("UPDATE campaigns SET state = ?, failure = ? WHERE id = ?", (state, failure, before.id))
             if (before.state, before.failure) != (state, failure):
                 self._note(before.id, None, None, "campaign", state, failure or "")
+
+    def open_epoch(self, campaign_id: str, campaign: Campaign, source_text: str, *, priority: int,
+                   active: Collection[str]) -> int | None:
+        """Keep a submitted campaign and begin its next epoch; None if it is in one of the `active` states already.
+
+        One transaction, so that of two who submit the same campaign at once one begins it.
+        """
+        with self._transaction():
+            known = self._row("SELECT state, workload_sha256 FROM campaigns WHERE id = ?", (campaign_id,))
+            self.save_campaign(campaign_id, campaign, known["workload_sha256"] if known else "", source_text)
+            if known is not None and known["state"] in active:
+                return None
+            self._write("UPDATE campaigns SET priority = ?, state = 'queued', failure = NULL WHERE id = ?",
+                        (priority, campaign_id))
+            return self.next_epoch(campaign_id)
+
+    def next_epoch(self, campaign_id: str) -> int:
+        """Begin a new epoch: calls of earlier ones no longer count. Raises NotFound."""
+        with self._transaction():
+            if not self._write("UPDATE campaigns SET epoch = epoch + 1 WHERE id = ?", (campaign_id,)):
+                raise NotFound(f"there is no campaign of id {campaign_id!r}")
+            return self.campaign(campaign_id).epoch
+
+    def set_priority(self, campaign_id: str, priority: int) -> None:
+        """Of what waits for one device, campaigns with the lowest number go first. Raises NotFound."""
+        with self._transaction():
+            if not self._write("UPDATE campaigns SET priority = ? WHERE id = ?", (priority, campaign_id)):
+                raise NotFound(f"there is no campaign of id {campaign_id!r}")
 
     def save_cells(self, campaign_id: str, cells: Sequence[Cell]) -> None:
         """Make these, in this order, the campaign's cells; cells it has already keep their state.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lab.domain.artifact import CompressedModel, StepOutcome
 from lab.domain.campaign import Technique
 from lab.errors import NotFound
@@ -55,6 +57,12 @@ class CompressionRecords(Connection):
         with self._transaction():
             if not self._write("UPDATE cells SET artifact_sha256 = ? WHERE id = ?", (sha256, cell_id)):
                 raise NotFound(f"there is no cell {cell_id}")
+
+    def cell_artifacts(self, cell_ids: Sequence[str]) -> dict[str, str]:
+        """The current artifact's SHA-256 by cell id; cells that have none yet are left out."""
+        rows = self._rows("SELECT id, artifact_sha256 FROM cells WHERE artifact_sha256 IS NOT NULL "
+                          "AND id IN (SELECT value FROM json_each(?))", (to_text(tuple(cell_ids)),))
+        return {row["id"]: row["artifact_sha256"] for row in rows}
 
     def lineage(self, artifact_sha256: str) -> tuple[StepOutcome, ...]:
         """The steps that made an artifact, in order; none for an uncompressed one. Raises NotFound.

@@ -17,14 +17,17 @@ class DeviceRecords(Connection):
         """Add a device, or change the one of that name."""
         with self._transaction():
             self._write(
-                "INSERT INTO devices (name, url, profile, python, added_utc) VALUES (?, ?, ?, ?, ?) "
-                "ON CONFLICT (name) DO UPDATE SET url = excluded.url, profile = excluded.profile, "
-                "python = excluded.python",
-                (device.name, device.url, device.profile, device.python, utc_now()))
+                "INSERT INTO devices (name, url, profile, python, agent_host, pools, power, added_utc) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET url = excluded.url, "
+                "profile = excluded.profile, python = excluded.python, agent_host = excluded.agent_host, "
+                "pools = excluded.pools, power = excluded.power",
+                (device.name, device.url, device.profile, device.python, device.agent_host, to_text(device.pools),
+                 to_text(device.power), utc_now()))
 
-    def devices(self) -> tuple[Device, ...]:
-        """Every device in the order in which they were added."""
-        return tuple(map(_device, self._rows("SELECT * FROM devices ORDER BY added_utc, name")))
+    def devices(self, pool: str | None = None) -> tuple[Device, ...]:
+        """Every device, or those of one pool, in the order in which they were added."""
+        found = tuple(map(_device, self._rows("SELECT * FROM devices ORDER BY added_utc, name")))
+        return found if pool is None else tuple(device for device in found if pool in device.pools)
 
     def device(self, name: str) -> Device:
         """The device of that name; raises NotFound listing the known ones."""
@@ -57,4 +60,6 @@ class DeviceRecords(Connection):
 
 
 def _device(row: Row) -> Device:
-    return Device(name=row["name"], url=row["url"], profile=row["profile"], python=row["python"])
+    return Device(name=row["name"], url=row["url"], profile=row["profile"], python=row["python"],
+                  agent_host=row["agent_host"], pools=from_text(tuple[str, ...], row["pools"]),
+                  power=from_text(tuple[tuple[str, str], ...], row["power"]))

@@ -10,13 +10,14 @@ from .artifacts import ArtifactStore
 from .compressions import CompressionRecords
 from .database import open_database
 from .devices import DeviceRecords
+from .queue import QueueRecords
 from .recordings import RecordingRecords
 from .rows import RowRecords
 
 ARTIFACTS_FOLDER = "artifacts"
 
 
-class Store(DeviceRecords, CompressionRecords, RecordingRecords, RowRecords):
+class Store(DeviceRecords, CompressionRecords, RecordingRecords, QueueRecords, RowRecords):
     """All that the lab knows. Readers open their own, in any thread or process; the controller writes.
 
     Use as a context manager, or call `close`. Every method raises StoreError if the database refuses.

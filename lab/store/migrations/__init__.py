@@ -13,6 +13,7 @@ from sqlite_utils import Database, Migrations
 
 from .m0001_first_layout import create_first_layout
 from .m0002_window_artifact import add_window_artifact
+from .m0003_queue import add_queue
 
 SET_NAME = "lab"
 
@@ -21,6 +22,7 @@ Step: TypeAlias = Callable[[Database], None]
 STEPS: Mapping[str, Step] = {
     "m0001_first_layout": create_first_layout,
     "m0002_window_artifact": add_window_artifact,
+    "m0003_queue": add_queue,
 }
 
 

@@ -1,11 +1,13 @@
 """Campaigns, their cells, and what happened to them."""
 
 import dataclasses
+import threading
 
 import pytest
 
 from lab.domain.campaign import PROTOCOLS, Settings
 from lab.errors import NotFound, StoreError
+from lab.store.store import Store
 from tests.support import samples
 
 ID = "c0ffee0123456789"
@@ -136,6 +138,9 @@ def test_a_failure_of_an_unknown_campaign_leaves_nothing(filled):
     lambda store: store.set_cell_state("unknown", samples.cell().id, "done"),
     lambda store: store.set_campaign_state("unknown", "done"),
     lambda store: store.definition("unknown"),
+    lambda store: store.set_priority("unknown", 5),
+    lambda store: store.next_epoch("unknown"),
+    lambda store: store.next_epoch("first"),
 ])
 def test_unknown_ids_are_not_found(filled, call):
     with pytest.raises(NotFound):
@@ -162,3 +167,65 @@ def test_cells_keep_every_detail(filled):
                           protocol=PROTOCOLS["standard"], seed=3)]
     filled.save_cells(ID, cells)
     assert filled.cells(ID) == tuple(cells)
+
+
+def test_a_campaign_has_the_usual_priority_unless_told(store):
+    add(store, "aaaa", "usual")
+    store.save_campaign("bbbb", samples.campaign(name="urgent"), samples.WORKLOAD_SHA256, "", priority=1)
+    assert [(summary.name, summary.priority) for summary in store.campaigns()] == [("usual", 10), ("urgent", 1)]
+
+
+def test_a_priority_is_kept_when_submitted_again(filled):
+    filled.set_priority(ID, 3)
+    filled.save_campaign(ID, samples.campaign(), samples.WORKLOAD_SHA256, "name: first", priority=50)
+    assert filled.campaign(ID).priority == 3
+
+
+def test_a_priority_is_that_of_one_campaign(filled):
+    add(filled, "other", "other")
+    filled.set_priority("other", 100)
+    assert [summary.priority for summary in filled.campaigns()] == [10, 100]
+
+
+def test_epochs_count_up_for_each_campaign_alone(filled):
+    add(filled, "other", "other")
+    assert [filled.next_epoch(ID), filled.next_epoch(ID), filled.next_epoch("other")] == [1, 2, 1]
+    assert filled.campaign(ID).epoch == 2
+
+
+def open_epoch(store, campaign_id=ID, priority=10):
+    return store.open_epoch(campaign_id, samples.campaign(), "text", priority=priority, active={"queued", "measuring"})
+
+
+def test_a_campaign_nobody_knows_is_kept_and_begun(store):
+    assert open_epoch(store, priority=2) == 1
+    summary = store.campaign(ID)
+    assert (summary.state, summary.priority, summary.epoch, summary.workload_sha256) == ("queued", 2, 1, "")
+    assert store.definition(ID) == (samples.campaign(), "text")
+
+
+def test_a_campaign_that_goes_on_is_not_begun_twice(filled):
+    filled.set_campaign_state(ID, "measuring")
+    assert open_epoch(filled, priority=2) is None
+    summary = filled.campaign(ID)
+    assert (summary.state, summary.priority, summary.epoch) == ("measuring", 10, 0)
+
+
+def test_a_campaign_that_failed_is_begun_again_with_the_new_priority(filled):
+    filled.set_campaign_state(ID, "failed", "device gone")
+    assert open_epoch(filled, priority=2) == 1
+    summary = filled.campaign(ID)
+    assert (summary.state, summary.failure, summary.priority) == ("queued", None, 2)
+    assert summary.workload_sha256 == samples.WORKLOAD_SHA256
+
+
+def test_of_two_who_submit_at_once_one_begins(lab_home, store):
+    begun = []
+    with Store.open(lab_home) as other:
+        threads = [threading.Thread(target=lambda own=own: begun.append(open_epoch(own))) for own in (store, other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(begun, key=str) == [1, None]
+    assert store.campaign(ID).epoch == 1

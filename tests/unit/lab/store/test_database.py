@@ -22,7 +22,7 @@ COUNTS_AND_NAMES = {
     "id", "result_id", "latency_comparison_id", "energy_comparison_id", "position", "seed", "number", "attempt",
     "opset", "ir_version", "parameters", "macs", "n_blocks", "n_inferences", "inferences", "n_devices",
     "deadline_misses", "cells_total", "cells_done", "cells_failed", "ratio",
-    "energy_gross_coverage_factor", "energy_net_coverage_factor",
+    "energy_gross_coverage_factor", "energy_net_coverage_factor", "priority", "epoch", "failures", "fence", "transient",
 }
 """Numbers without a dimension."""
 
@@ -194,14 +194,60 @@ def test_the_first_layout_was_not_edited(database):
         assert len(layout_of(made)[0]) == 13
 
 
-def test_the_second_layout_adds_the_artifact_of_a_window_and_nothing_else(lab_home, database):
-    with Database(memory=True) as first:
-        migrations_of({"m0001_first_layout": STEPS["m0001_first_layout"]}).apply(first)
-        migrations_of(dict(list(STEPS.items())[:2])).apply(first)
-        tables, views = layout_of(first)
-    assert (tables, views) == layout_of(database)
-    column = next(column for column in tables["windows"][0] if column.name == "artifact_sha256")
-    assert (column.type, column.notnull, column.default_value) == ("TEXT", 0, None)
+def layout_after(n_steps):
+    with Database(memory=True) as made:
+        migrations_of(dict(list(STEPS.items())[:n_steps])).apply(made)
+        return layout_of(made)
+
+
+def columns_added(before, after):
+    """What tables of both layouts have more, as (table, column, type, not null, default)."""
+    return [(name, column.name, column.type, bool(column.notnull), column.default_value) for name in before
+            for column in after[name][0] if column.name not in {old.name for old in before[name][0]}]
+
+
+def test_the_second_layout_adds_the_artifact_of_a_window_and_nothing_else():
+    (before, views_before), (after, views) = layout_after(1), layout_after(2)
+    assert columns_added(before, after) == [("windows", "artifact_sha256", "TEXT", False, None)]
+    assert {name: before[name] for name in before if name != "windows"} == {
+        name: after[name] for name in after if name != "windows"}
+    assert views == views_before
+
+
+def test_the_third_layout_adds_what_the_queue_needs_and_nothing_else():
+    (before, views_before), (after, views) = layout_after(2), layout_after(3)
+    assert set(after) - set(before) == {"block_attempts", "device_health", "reservations", "grants"}
+    assert columns_added(before, after) == [
+        ("devices", "agent_host", "TEXT", True, "'controller'"), ("devices", "pools", "TEXT", True, "'[]'"),
+        ("devices", "power", "TEXT", True, "'[]'"), ("campaigns", "priority", "INTEGER", True, "'10'"),
+        ("campaigns", "epoch", "INTEGER", True, "'0'")]
+    changed = {"devices", "campaigns"}
+    assert all(after[name] == before[name] for name in before if name not in changed)
+    assert {name for name in views if views[name] != views_before[name]} == {"campaign_view"}
+    assert {name: after[name][2] for name in set(after) - set(before)} == {
+        "block_attempts": ["block_id", "attempt"], "device_health": ["device"], "reservations": ["device"],
+        "grants": ["id"]}
+
+
+def test_a_database_of_the_first_layout_becomes_the_same_as_a_new_one(tmp_path):
+    (tmp_path / "old").mkdir()
+    connection = sqlite3.connect(tmp_path / "old" / DATABASE_NAME)
+    connection.executescript(FIRST_LAYOUT.read_text())
+    connection.close()
+    with open_database(tmp_path / "old") as old, open_database(tmp_path / "new") as new:
+        assert layout_of(old) == layout_of(new)
+
+
+def test_devices_and_campaigns_of_before_the_queue_have_the_usual_place_in_it(lab_home):
+    connection = sqlite3.connect(lab_home / DATABASE_NAME)
+    connection.executescript(FIRST_LAYOUT.read_text())
+    connection.close()
+    with Store.open(lab_home) as store:
+        assert {(each.agent_host, each.pools, each.power) for each in store.devices()} == {("controller", (), ())}
+        summary = store.campaign("first")
+        assert (summary.priority, summary.epoch, summary.cells_total) == (10, 0, 2)
+        assert (store.attempts(), store.grants(), store.reservation("board")) == ((), (), None)
+        assert store.next_epoch(summary.id) == 1
 
 
 def test_windows_of_the_first_layout_name_no_artifact(lab_home):

@@ -15,6 +15,24 @@ def test_a_device_comes_back_as_saved(store):
     assert store.device("pi") == device
 
 
+def test_a_device_keeps_where_it_hangs_its_pools_and_its_power(store):
+    device = dataclasses.replace(samples.DEVICE, agent_host="bench-2", pools=("pi4", "quiet room"),
+                                 power=(("kind", "shelly"), ("url", "http://plug.example/?a=1&b='2'")))
+    store.save_device(device)
+    assert store.device("board") == device
+    store.save_device(samples.DEVICE)
+    assert store.device("board") == samples.DEVICE
+
+
+def test_the_devices_of_a_pool_are_those_that_name_it(store):
+    for name, pools in (("zoe", ("pi4", "all")), ("ada", ("all",)), ("bob", ()), ("eve", ("pi",))):
+        store.save_device(dataclasses.replace(samples.DEVICE, name=name, pools=pools))
+    assert [device.name for device in store.devices("all")] == ["zoe", "ada"]
+    assert [device.name for device in store.devices(pool="pi")] == ["eve"]
+    assert store.devices("nobody") == ()
+    assert len(store.devices()) == 4
+
+
 def test_devices_are_listed_in_the_order_added(store):
     for name in ("zoe", "ada"):
         store.save_device(dataclasses.replace(samples.DEVICE, name=name))
