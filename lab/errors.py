@@ -11,11 +11,12 @@
     │   │   ├── AuthFailed         the host refused the user
     │   │   ├── TransportTimeout   a deadline passed
     │   │   └── ConnectionLost     the link ended in the middle
-    │   └── AgentError
-    │       ├── ProtocolMismatch   the two ends do not speak the same protocol, or one sent garbage
-    │       ├── RequestFailed      the agent answered with an error
-    │       ├── DeviceBusy         another holder has the lease
-    │       └── WorkerDied         the measuring process ended in a window
+    │   ├── AgentError
+    │   │   ├── ProtocolMismatch   the two ends do not speak the same protocol, or one sent garbage
+    │   │   ├── RequestFailed      the agent answered with an error
+    │   │   ├── DeviceBusy         another holder has the lease
+    │   │   └── WorkerDied         the measuring process ended in a window
+    │   └── PowerControlError  a device's power could not be switched, or nobody knows whether it was
     ├── MeterError
     ├── MeasurementInvalid     numbers arrived but may not be used
     ├── StoreError
@@ -110,6 +111,14 @@ class WorkerDied(AgentError):
     """The measuring process ended in a window."""
 
     transient = True
+
+
+class PowerControlError(DeviceError):
+    """A device's power could not be switched; `transient` says whether the switch may answer another time."""
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
 class MeterError(LabError):
