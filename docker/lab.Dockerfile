@@ -1,5 +1,6 @@
 FROM python:3.11-slim
-RUN useradd --create-home lab
+# Made here because a new volume takes over the owner of the folder it covers.
+RUN useradd --create-home --uid 1000 lab && mkdir /home/lab/results /shared && chown lab: /home/lab/results /shared
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY .ci/constraints.txt ./constraints.txt
