@@ -15,6 +15,8 @@ from lab.store.store import Store
 from lab.transports.base import AgentBundle, Transport
 from lab.workloads.base import Workload
 
+from .recovery import backoff_s
+
 Stage: TypeAlias = Literal["prepare", "compress", "connect", "upload", "measure", "analyse"]
 
 
@@ -54,6 +56,53 @@ class CompressorFor(Protocol):
         """The compressed model; raises CompressionError."""
 
 
+class Shared(Protocol):
+    """Files that controller and workers on other machines both reach, by kind and SHA-256."""
+
+    def push(self, kind: Literal["artifacts", "recordings"], sha256: str, path: Path) -> int:
+        """Put a file there; returns the bytes sent, 0 if it was there."""
+
+    def pull(self, kind: Literal["artifacts", "recordings"], sha256: str, to: Path) -> None:
+        """Fetch a file, its hash checked."""
+
+    def remove(self, kind: Literal["artifacts", "recordings"], sha256: str) -> None:
+        """Forget a file."""
+
+
+def never_stop() -> bool:
+    """For measuring that nobody can cancel."""
+    return False
+
+
+def by_recovery(failures: int, seed: str) -> float:
+    """Seconds before a device is tried again after so many failures in a row."""
+    return backoff_s(failures, seed=seed)
+
+
+def nobody_is_told(_campaign_id: str, _what: str, _why: str | None) -> None:
+    """For campaigns whose end nobody asked to hear of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostServices:
+    """What a worker beside a device needs to measure a block there; it has no database.
+
+    `artifact` gives the local file of a hash, fetching it from the shared files if need be. `should_stop` is asked
+    while a block goes on, from another thread; true ends the block on the device.
+    """
+
+    home: Path
+    bundle: Callable[[], AgentBundle]
+    transport: Callable[[Device, DeviceProfile], Transport]
+    artifact: Callable[[str], Path]
+    owner: str
+    listener: Listener = ignore_events
+    should_stop: Callable[[], bool] = never_stop
+    reconnects_max: int = 6
+    pause: Callable[[float], None] = time.sleep
+    shared: Shared | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """What wiring built: every outside thing a campaign needs, as values and functions."""
@@ -70,6 +119,16 @@ class Services:
     listener: Listener = ignore_events
     reconnects_max: int = 6
     pause: Callable[[float], None] = time.sleep
+    shared: Shared | None = None
+    notify: Callable[[str, str, str | None], None] = nobody_is_told
+    backoff: Callable[[int, str], float] = by_recovery
+
+    @property
+    def host(self) -> HostServices:
+        """The part that measuring needs, for a controller that has the device at hand."""
+        return HostServices(home=self.home, bundle=self.bundle, transport=self.transport,
+                            artifact=self.store.artifacts.path, owner=self.owner, listener=self.listener,
+                            reconnects_max=self.reconnects_max, pause=self.pause, shared=self.shared)
 
 
 class Engine(Protocol):

@@ -11,9 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from agents.wire.plan import plan_from_json, plan_to_json
 from lab.domain.block import BlockManifest, BlockOrder, ManifestEntry
 from lab.errors import StoreError
+
+from .order_json import manifest_from_json, order_from_json, order_to_json
 
 
 class HostSpool:
@@ -29,13 +30,11 @@ class HostSpool:
     def promise(self, order: BlockOrder) -> None:
         """Note that this attempt at a block is about to be started."""
         _write_durably(self._attempt_path(order.plan.block_id), str(order.plan.attempt).encode())
-        text = json.dumps({"campaign_id": order.campaign_id, "device": order.device,
-                           "plan": plan_to_json(order.plan)})
-        _write_durably(self._order_path(order.plan.block_id), text.encode())
+        _write_durably(self._order_path(order.plan.block_id), json.dumps(order_to_json(order)).encode())
 
     def promised(self, device: str) -> tuple[BlockOrder, ...]:
         """Orders of this device that were started and not collected, oldest name first."""
-        orders = [_order_from(json.loads(path.read_text())) for path in sorted(self._root.glob("orders/*.json"))]
+        orders = [order_from_json(json.loads(path.read_text())) for path in sorted(self._root.glob("orders/*.json"))]
         return tuple(order for order in orders if order.device == device)
 
     def fulfil(self, manifest: BlockManifest) -> None:
@@ -66,6 +65,10 @@ class HostSpool:
             raise StoreError(f"Window file {path} was changed on disk; it is not used.")
         return data
 
+    def window_file(self, block_id: str, sha256: str) -> Path:
+        """Where a kept window lies."""
+        return self._window_path(block_id, sha256)
+
     def finish(self, campaign_id: str, manifest: BlockManifest) -> None:
         """Write the manifest: from now on the block can be ingested even by another process."""
         text = json.dumps({"campaign_id": campaign_id, **asdict(manifest)}, indent=1)
@@ -74,7 +77,7 @@ class HostSpool:
     def manifest(self, block_id: str) -> BlockManifest | None:
         """The manifest of a fetched block that is not ingested yet."""
         path = self._folder(block_id) / "manifest.json"
-        return _manifest_from(json.loads(path.read_text()))[1] if path.exists() else None
+        return _kept_manifest(json.loads(path.read_text()))[1] if path.exists() else None
 
     def reject(self, manifest: BlockManifest) -> Path:
         """Put a block aside that cannot be ingested; returns where it is."""
@@ -86,7 +89,7 @@ class HostSpool:
     def waiting(self) -> Iterator[tuple[str, BlockManifest]]:
         """(campaign id, manifest) of finished blocks nobody has ingested yet."""
         for path in sorted(self._root.glob("b*/manifest.json")):
-            yield _manifest_from(json.loads(path.read_text()))
+            yield _kept_manifest(json.loads(path.read_text()))
 
     def drop(self, manifest: BlockManifest) -> None:
         """Forget an ingested block; the manifest goes first so that a crash here repeats nothing."""
@@ -109,15 +112,8 @@ class HostSpool:
         return self._folder(block_id) / f"{sha256}.rec"
 
 
-def _order_from(data: dict[str, Any]) -> BlockOrder:
-    return BlockOrder(campaign_id=str(data["campaign_id"]), device=str(data["device"]),
-                      plan=plan_from_json(data["plan"]))
-
-
-def _manifest_from(data: dict[str, Any]) -> tuple[str, BlockManifest]:
-    campaign_id = str(data.pop("campaign_id"))
-    entries = tuple(ManifestEntry(**entry) for entry in data.pop("entries"))
-    return campaign_id, BlockManifest(**data, entries=entries)
+def _kept_manifest(data: dict[str, Any]) -> tuple[str, BlockManifest]:
+    return str(data.pop("campaign_id")), manifest_from_json(data)
 
 
 def _write_durably(path: Path, data: bytes) -> None:

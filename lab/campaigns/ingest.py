@@ -8,7 +8,7 @@ from lab.domain.block import BlockManifest, ManifestEntry
 from lab.errors import ProtocolMismatch, StoreError
 
 from .base import ProgressEvent, Services
-from .block import host_spool, run_block
+from .block import host_spool
 
 
 def ingest(campaign_id: str, manifest: BlockManifest, services: Services) -> int:
@@ -48,22 +48,6 @@ def ingest_leftovers(services: Services) -> int:
                 stage="analyse", subject=manifest.device,
                 text=f"block {manifest.block_id} of an earlier campaign cannot be used ({error}); kept in {place}"))
     return new
-
-
-def collect_promised(device: str, services: Services) -> None:
-    """Blocks that an earlier controller started on this device and never fetched: wait for them, fetch, ingest."""
-    spool = host_spool(services)
-    for order in spool.promised(device):
-        services.listener(ProgressEvent(stage="connect", subject=device,
-                                        text=f"collecting block {order.plan.number} started earlier"))
-        manifest = run_block(order, services, may_start=False)
-        try:
-            ingest(order.campaign_id, manifest, services)
-        except StoreError as error:
-            place = spool.reject(manifest)
-            spool.fulfil(manifest)
-            services.listener(ProgressEvent(stage="analyse", subject=device,
-                                            text=f"block {manifest.block_id} is unusable ({error}); it is in {place}"))
 
 
 def _check_belongs(data: bytes, manifest: BlockManifest, entry: ManifestEntry) -> None:

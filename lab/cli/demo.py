@@ -17,14 +17,16 @@ def demo(as_json: bool) -> None:
     import sys
 
     from lab import wiring
+    from lab.cli.interrupt import queued_or_cancelled
     from lab.cli.show import print_results, say_what_is_missing
     from lab.cli.watch import watching
     from lab.config.campaign import demo_campaign
+    from lab.wiring import queue
 
     campaign, text = demo_campaign()
-    with watching(quiet=as_json) as listener, wiring.open_services(listener) as services:
+    with queued_or_cancelled(campaign), watching(quiet=as_json) as listener, wiring.open_services(listener) as services:
         wiring.ensure_demo_devices(services.store)
-        progress = wiring.run_campaign(services, campaign, text)
+        progress = queue.run_campaign(services, campaign, text)
         rows = services.store.result_rows(campaign=progress.campaign_id)
     print_results(rows, as_json=as_json)
     if not as_json:

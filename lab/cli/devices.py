@@ -18,9 +18,15 @@ def devices() -> None:
 @click.argument("url")
 @click.option("--profile", default=None, help="Kind of board; default x86-host for local, linux-sbc for ssh.")
 @click.option("--python", default=None, help="Python on the device, if not the first python3 ≥ 3.9 found.")
+@click.option("--agent-host", default="controller", show_default=True, metavar="HOST",
+              help="The worker that reaches it: `lab worker --agent-host HOST` there.")
+@click.option("--pool", "pools", multiple=True, metavar="POOL", help="A group of equal devices; may be repeated.")
+@click.option("--power", "power", multiple=True, metavar="KEY=VALUE",
+              help="How its supply is switched, as kind=shelly url=http://… (see docs/queue.md); may be repeated.")
 @click.option("--accept-key", default=None, metavar="SHA256:…",
               help="Pin the host's key if it has this fingerprint.")
-def add(name: str, url: str, profile: str | None, python: str | None, accept_key: str | None) -> None:
+def add(name: str, url: str, *, profile: str | None, python: str | None, accept_key: str | None, agent_host: str,
+        pools: tuple[str, ...], power: tuple[str, ...]) -> None:
     """Register NAME at URL: `local`, `virtual:PROFILE`, or `ssh://[user@]host[:port]`.
 
     An SSH host whose key is not known yet is refused; the error shows its fingerprint and the command to accept it.
@@ -29,9 +35,76 @@ def add(name: str, url: str, profile: str | None, python: str | None, accept_key
 
     with wiring.open_services() as services:
         device = wiring.add_device(services, name=name, url=url, profile=profile, python=python,
-                                   accept_key=accept_key)
+                                   accept_key=accept_key, agent_host=agent_host, pools=pools,
+                                   power=tuple(_pair(text) for text in power))
     click.echo(f"Added {device.name}: {device.url}, profile {device.profile}. "
                f"Next: `lab devices check {device.name}`.")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"--power {text!r}: expected KEY=VALUE, as in --power kind=shelly.")
+    return key, value
+
+
+@devices.command("lock")
+@click.argument("name")
+@click.option("--for", "duration", default=None, metavar="2h", help="How long, in s, min, h or d; else until released.")
+@click.option("--reason", default="", help="What others are told.")
+def lock(name: str, duration: str | None, reason: str) -> None:
+    """Keep device NAME for yourself: no campaign starts a block there until then."""
+    from lab import wiring
+
+    with wiring.open_services() as services:
+        until = wiring.lock_device(services, name, duration, reason)
+    end = f"{until[:19]} UTC" if until else f"`lab devices release {name}`"
+    click.echo(f"{name} is yours until {end}. Blocks that are queued there already (at most two) end first.")
+
+
+@devices.command("release")
+@click.argument("name")
+@click.option("--kick", is_flag=True, help="Also if somebody else reserved it.")
+def release(name: str, *, kick: bool) -> None:
+    """Give device NAME back: ends a reservation or a quarantine; campaigns that wait for it go on."""
+    from lab import wiring
+    from lab.wiring import queue
+
+    with wiring.open_services() as services:
+        services.store.device(name)
+        queue.release_device(services, name, kick=kick)
+    click.echo(f"{name} is free.")
+
+
+@devices.command("power")
+@click.argument("name")
+@click.argument("what", type=click.Choice(["on", "off", "cycle"]))
+def power(name: str, what: str) -> None:
+    """Switch the supply of device NAME, between blocks."""
+    from lab import wiring
+    from lab.wiring import queue
+
+    with wiring.open_services() as services:
+        answer = queue.ask_device(services, name, "power", {"do": what})
+    state = {True: "on", False: "off", None: "not known: the switch cannot be asked"}[answer["is_on"]]
+    click.echo(f"{name}: power is {state}.")
+
+
+@devices.command("log")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True)
+def log(name: str, as_json: bool) -> None:
+    """Show who held, reserved or set aside device NAME, newest first."""
+    from lab import wiring
+    from lab.cli.show import print_table
+
+    with wiring.open_store() as store:
+        found = store.grants(name)
+    if as_json:
+        click.echo(json.dumps([asdict(line) for line in found], indent=1))
+        return
+    print_table(f"{name}", ("when (UTC)", "what", "who", "detail"),
+                [(line.utc[:19], line.event, line.holder, line.detail) for line in found])
 
 
 @devices.command("list")

@@ -13,11 +13,16 @@ from lab.errors import LabError
 COMMANDS = {
     "demo": "lab.cli.demo:demo",
     "run": "lab.cli.run:run",
+    "campaigns": "lab.cli.campaigns:campaigns",
+    "worker": "lab.cli.worker:worker",
     "results": "lab.cli.results:results",
     "devices": "lab.cli.devices:devices",
     "techniques": "lab.cli.techniques:techniques",
     "meters": "lab.cli.meters:meters",
     "board": "lab.cli.board:board",
+    "backup": "lab.cli.backup:backup",
+    "restore": "lab.cli.backup:restore",
+    "gc": "lab.cli.gc:gc",
 }
 """Command or group by name; its module may import only click at the top."""
 

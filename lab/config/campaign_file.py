@@ -40,8 +40,13 @@ def _no_repeats(values: list[Any]) -> list[Any]:
     return values
 
 
+def _is_device(value: str) -> str:
+    return f"pool:{_is_name(value[5:])}" if value.startswith("pool:") else _is_name(value)
+
+
 _T = TypeVar("_T")
 Name: TypeAlias = Annotated[str, AfterValidator(_is_name)]
+DeviceRef: TypeAlias = Annotated[str, AfterValidator(_is_device)]
 Text: TypeAlias = Annotated[str, AfterValidator(_is_text)]
 OneOrMore: TypeAlias = Annotated[list[_T], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_no_repeats)]
 
@@ -151,7 +156,7 @@ class CampaignFile(_Strict):
 
     name: Name
     workload: str
-    devices: OneOrMore[Name]
+    devices: OneOrMore[DeviceRef]
     techniques: dict[Name, list[Any]]
     protocol: Annotated[ProtocolFile, BeforeValidator(_protocol_from)]
     settings: Annotated[list[SettingsFile], BeforeValidator(_listed), Field(min_length=1)] = [SettingsFile()]

@@ -32,11 +32,11 @@ class ArtifactStore:
 
     def has(self, sha256: str) -> bool:
         """Whether a file of this name is stored."""
-        return self._place(sha256).is_file()
+        return self.place(sha256).is_file()
 
     def path(self, sha256: str) -> Path:
         """Where the artifact lies; raises StoreError if it is not stored."""
-        place = self._place(sha256)
+        place = self.place(sha256)
         if not place.is_file():
             raise StoreError(f"artifact {sha256} is not in {self.root}: compress its technique again")
         return place
@@ -49,17 +49,18 @@ class ArtifactStore:
                              "delete the file and compress its technique again")
 
     def _holds_whole(self, sha256: str) -> bool:
-        place = self._place(sha256)
+        place = self.place(sha256)
         return place.is_file() and _sha256_of(place) == sha256
 
-    def _place(self, sha256: str) -> Path:
+    def place(self, sha256: str) -> Path:
+        """Where an artifact of this name belongs, stored or not; raises StoreError for what is no SHA-256."""
         if not _SHA256.fullmatch(sha256):
             raise StoreError(f"artifact name {sha256[:80]!r} is not a SHA-256: expected 64 hex digits, lower case")
         return self.root / sha256[:2] / sha256
 
     def _write(self, sha256: str, data: bytes) -> None:
         try:
-            write_durably(self._place(sha256), lambda stream: stream.write(data))
+            write_durably(self.place(sha256), lambda stream: stream.write(data))
         except OSError as error:
             raise StoreError(f"cannot write artifact {sha256} into {self.root}: {error}") from error
 

@@ -80,6 +80,10 @@ class RecordingRecords(Connection):
                         "WHERE w.cell_id IN (SELECT value FROM json_each(?))", (to_text(tuple(cell_ids)),))
         return int(row["number"]) if row and row["number"] is not None else 0
 
+    def has_window(self, sha256: str) -> bool:
+        """Whether the recording of this hash is kept."""
+        return self._row("SELECT 1 AS is_there FROM windows WHERE sha256 = ? LIMIT 1", (sha256,)) is not None
+
     def window(self, sha256: str) -> Window:
         """The window of that recording hash, read from its file; raises StoreError."""
         header, arrays = read_recording(trace_path(self.traces, sha256))

@@ -6,40 +6,44 @@ import getpass
 import importlib
 import os
 import platform
+import re
 import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-from lab.campaigns.base import Listener, Progress, ProgressEvent, Services, ignore_events
-from lab.campaigns.block import open_session
+from lab.campaigns.base import Listener, ProgressEvent, Services, ignore_events
 from lab.campaigns.host_lock import hold_host
-from lab.campaigns.inline import InlineEngine
 from lab.campaigns.prepare import note_facts
 from lab.config.profile import load_profile
 from lab.config.settings import lab_home
 from lab.devices.bundle import build_bundle
 from lab.devices.doctor import CheckLine
-from lab.devices.doctor import check_device as check_session
+from lab.devices.power import check_settings
 from lab.domain.artifact import CompressedModel
-from lab.domain.campaign import Campaign, Technique
+from lab.domain.campaign import Technique
 from lab.domain.device import Device, DeviceFacts, DeviceProfile
 from lab.domain.result import ResultRow
 from lab.errors import ConfigError, LabError, NotFound
+from lab.store.artifacts import ArtifactStore
+from lab.store.codec import from_text
 from lab.store.store import Store
 from lab.transports import TRANSPORTS
 from lab.transports.base import Transport
 from lab.workloads.base import Workload
+
+if TYPE_CHECKING:
+    from lab.store.shared import SharedFiles
 
 DEMO_DEVICES = (
     Device(name="local", url="local", profile="x86-host"),
     Device(name="virtual-pi4", url="virtual:virtual-pi4", profile="virtual-pi4"),
 )
 DEFAULT_PROFILES = {"local": "x86-host", "ssh": "linux-sbc"}
-_CONTROLLER_WAIT_S = 24 * 3600.0
 
 
 @contextmanager
@@ -55,30 +59,40 @@ def open_services(listener: Listener = ignore_events, home: Path | None = None) 
     home = home or lab_home()
     with Store.open(home) as store:
         yield Services(
-            home=home, store=store, listener=listener, owner=_owner(home), home_id=_home_id(home),
+            home=home, store=store, listener=listener, owner=owner_of(home), home_id=home_id_of(home),
             bundle=lambda: build_bundle(home / "agent"),
             transport=lambda device, profile: build_transport(device, profile, home, store),
             profile=lambda name: load_profile(name, home / "profiles"),
-            workload=lambda spec: _load_workload(spec, home, listener),
-            compress=_compressor(home, store),
+            workload=lambda spec: load_workload_for(spec, home, listener),
+            compress=compressor(home, store.artifacts), shared=shared_files(), notify=notifier(store),
         )
 
 
-def run_campaign(services: Services, campaign: Campaign, source_text: str) -> Progress:
-    """Submit a campaign and see it through; finished cells are not measured again.
+def shared_files() -> SharedFiles | None:
+    """Files that workers on other machines reach too, where LAB_SHARED_URL names a place."""
+    if not os.environ.get("LAB_SHARED_URL"):
+        return None
+    from lab.store.shared import shared_from_env
 
-    One process at a time measures for one LAB_HOME: a second one waits, so the database has one writer and a lease
-    belongs to whoever holds this lock.
-    """
-    def say_waiting() -> None:
-        services.listener(ProgressEvent(stage="prepare", subject=campaign.name,
-                                        text="waiting: another campaign is being measured for this LAB_HOME"))
+    return shared_from_env(os.environ)
 
-    engine = InlineEngine(services)
-    campaign_id = engine.submit(campaign, source_text)
-    with hold_host(path=services.home / "controller.lock", wait_s=_CONTROLLER_WAIT_S, waiting=say_waiting):
-        engine.resume(campaign_id)
-    return engine.progress(campaign_id)
+
+def notifier(store: Store) -> Callable[[str, str, str | None], None]:
+    """Tells whoever LAB_NOTIFY_COMMAND or LAB_NOTIFY_URL names; what goes wrong there is noted with the campaign."""
+    def tell(campaign_id: str, what: str, why: str | None) -> None:
+        if not {"LAB_NOTIFY_COMMAND", "LAB_NOTIFY_URL"} & set(os.environ):
+            return
+        from lab.campaigns.notify import notify, settings_from_env
+
+        settings = settings_from_env(os.environ)
+        if settings is None:
+            return
+        name = store.campaign(campaign_id).name
+        failed = notify(settings, {"campaign": name, "campaign_id": campaign_id, "event": what, "reason": why})
+        if failed:
+            store.record_failure(campaign_id, None, None, "notify", "notify", failed)
+
+    return tell
 
 
 def ensure_demo_devices(store: Store) -> None:
@@ -90,16 +104,26 @@ def ensure_demo_devices(store: Store) -> None:
 
 
 def add_device(services: Services, *, name: str, url: str, profile: str | None, python: str | None,
-               accept_key: str | None) -> Device:
-    """Check address and profile, connect once to learn what is there, and only then store the device."""
+               accept_key: str | None, agent_host: str = "controller", pools: tuple[str, ...] = (),
+               power: tuple[tuple[str, str], ...] = ()) -> Device:
+    """Check address and profile, connect once to learn what is there, and only then store the device.
+
+    A device of another agent host is asked by the worker there.
+    """
     parts = _split_url(url)
-    device = Device(name=_checked_name(name), url=url, profile=profile or _default_profile(parts), python=python)
+    for word in (agent_host, *pools):
+        _checked_name(word)
+    if power:
+        check_settings(power)
+    device = Device(name=_checked_name(name), url=url, profile=profile or _default_profile(parts), python=python,
+                    agent_host=agent_host, pools=pools, power=power)
     found, _ = services.profile(device.profile)
+    from lab.wiring.queue import ask
+
     _check_fits(device, parts, found)
     if parts.scheme == "ssh" and accept_key:
-        _pin_key(device, services.home, accept_key)
-    with open_session(device, found, services) as session:
-        facts = session.facts()
+        ask(services, device, found, "accept_key", {"fingerprint": accept_key})
+    facts = facts_of(services, device, found)
     already = next((known for known in services.store.devices() if known.name == device.name), None)
     services.store.save_device(device)
     try:
@@ -110,14 +134,38 @@ def add_device(services: Services, *, name: str, url: str, profile: str | None, 
     return device
 
 
+def lock_device(services: Services, name: str, duration: str | None, reason: str) -> str | None:
+    """Reserve a device for this user; returns until when (UTC), None for until it is released. Raises ConfigError."""
+    until = None
+    if duration is not None:
+        found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|min|h|d)", duration)
+        if not found:
+            raise ConfigError(f"--for {duration!r}: expected a number with s, min, h or d, as in 90min or 2h.")
+        seconds = float(found[1]) * {"s": 1, "min": 60, "h": 3600, "d": 86400}[found[2]]
+        until = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    services.store.device(name)
+    services.store.reserve(name, services.owner, reason or "no reason given", until)
+    return until
+
+
 def check_device(services: Services, name: str) -> tuple[CheckLine, ...]:
     """Connect to a registered device and say what works."""
+    from lab.wiring.queue import ask
+
     device = services.store.device(name)
     profile, _ = services.profile(device.profile)
-    with open_session(device, profile, services) as session:
-        facts = session.facts()
-        note_facts(name, facts, services.store)
-        return check_session(session, profile=profile, facts=facts)
+    answer = ask(services, device, profile, "check", {})
+    facts: DeviceFacts = from_text(DeviceFacts, answer["facts"])
+    note_facts(name, facts, services.store)
+    return tuple(CheckLine(**line) for line in answer["lines"])
+
+
+def facts_of(services: Services, device: Device, profile: DeviceProfile) -> DeviceFacts:
+    """What the device says it is, asked by whoever reaches it."""
+    from lab.wiring.queue import ask
+
+    facts: DeviceFacts = from_text(DeviceFacts, ask(services, device, profile, "facts", {}))
+    return facts
 
 
 def latest_campaign(store: Store) -> str | None:
@@ -148,7 +196,7 @@ def find_cell(store: Store, text: str) -> ResultRow:
     return next(iter(found.values()))
 
 
-def build_transport(device: Device, profile: DeviceProfile, home: Path, store: Store) -> Transport:
+def build_transport(device: Device, profile: DeviceProfile, home: Path, store: Store | None) -> Transport:
     """The transport a device's URL names."""
     parts = _split_url(device.url)
     agent_home = home / "agents" / device.name
@@ -157,7 +205,7 @@ def build_transport(device: Device, profile: DeviceProfile, home: Path, store: S
         return _made(_resolve(TRANSPORTS["local"])(python=python, home=agent_home))
     if parts.scheme == "virtual":
         return _made(_resolve(TRANSPORTS["virtual"])(profile=profile, python=python, home=agent_home))
-    known = store.facts(device.name)
+    known = store.facts(device.name) if store is not None else None
     return _made(_resolve(TRANSPORTS["ssh"])(_ssh_target(device, home, has_aes=bool(known and known[0].has_aes))))
 
 
@@ -171,12 +219,6 @@ def _ssh_target(device: Device, home: Path, *, has_aes: bool = False) -> Any:
     from lab.transports.ssh import target_from_url
 
     return target_from_url(device.url, known_hosts=home / "known_hosts", python=device.python, prefer_gcm=has_aes)
-
-
-def _pin_key(device: Device, home: Path, fingerprint: str) -> None:
-    from lab.transports.ssh import accept_host_key
-
-    accept_host_key(_ssh_target(device, home), fingerprint)
 
 
 def _split_url(url: str) -> SplitResult:
@@ -222,7 +264,8 @@ def _resolve(target: str) -> Callable[..., Any]:
     return found
 
 
-def _load_workload(spec: str, home: Path, listener: Listener) -> Workload:
+def load_workload_for(spec: str, home: Path, listener: Listener) -> Workload:
+    """The workload, loaded while this machine measures nothing."""
     from lab.workloads.loader import load_workload
 
     def show(text: str, fraction: float) -> None:
@@ -232,7 +275,8 @@ def _load_workload(spec: str, home: Path, listener: Listener) -> Workload:
         return load_workload(spec, home, show)
 
 
-def _compressor(home: Path, store: Store) -> Callable[..., CompressedModel]:
+def compressor(home: Path, artifacts: ArtifactStore) -> Callable[..., CompressedModel]:
+    """Applies techniques on this machine, for a device with these facts."""
     def compress_for(workload: Workload, technique: Technique, seed: int, facts: DeviceFacts,
                      profile: DeviceProfile, progress: Callable[[str, float], None]) -> CompressedModel:
         from compressors.base import DOT_PRODUCT_ISA, HardwareFacts
@@ -240,22 +284,22 @@ def _compressor(home: Path, store: Store) -> Callable[..., CompressedModel]:
 
         hardware = HardwareFacts(isa=tuple(sorted(set(DOT_PRODUCT_ISA) & set(facts.isa))),
                                  opset_max=profile.limits.opset_max, ir_max=profile.limits.ir_max)
-        return compress(workload, technique, seed, artifacts=store.artifacts, cache_dir=home / "cache",
+        return compress(workload, technique, seed, artifacts=artifacts, cache_dir=home / "cache",
                         hardware=hardware, progress=progress)
 
     return compress_for
 
 
-def _owner(home: Path) -> str:
+def owner_of(home: Path) -> str:
     """Who holds a lease: the person, their machine, and which LAB_HOME there."""
     try:
         login = getpass.getuser()
     except (KeyError, OSError):
         login = str(os.getuid())
-    return f"{login}@{platform.node()}:{_home_id(home)}"
+    return f"{login}@{platform.node()}:{home_id_of(home)}"
 
 
-def _home_id(home: Path) -> str:
+def home_id_of(home: Path) -> str:
     """This LAB_HOME's own name, drawn once; a home made anew is another one."""
     path = home / "home-id"
     if not path.exists():

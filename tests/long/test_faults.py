@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import wiring
+from lab.wiring import queue
 from tests.support.campaigns import real_services, small_campaign, write_pair
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ from pathlib import Path
 from lab import wiring
 from tests.support.campaigns import real_services, small_campaign
 with real_services(Path(sys.argv[1])) as services:
-    wiring.run_campaign(services, small_campaign(sys.argv[2]), "")
+    queue.run_campaign(services, small_campaign(sys.argv[2]), "")
 """
 
 
@@ -39,7 +39,7 @@ def start_controller(home, workload):
 def check_whole(home, workload):
     """Run it to its end, then look: three blocks, each once, every window there, nothing left lying about."""
     with real_services(home) as services:
-        progress = wiring.run_campaign(services, small_campaign(workload), "")
+        progress = queue.run_campaign(services, small_campaign(workload), "")
         assert progress.state == "done"
         for row in services.store.result_rows(campaign=progress.campaign_id):
             blocks = services.store.cell_blocks(row.result.cell_id)

@@ -45,7 +45,7 @@ def real_services(home: Path, *, listener=lambda _event: None, **changes):
     """Services as the product wires them, with a local device; `changes` replace single ones."""
     with wiring.open_services(listener, home) as services:
         services.store.save_device(Device(name="local", url="local", profile="x86-host"))
-        yield replace(services, **changes)
+        yield replace(services, **{"backoff": lambda _failures, _seed: 0.05, **changes})
 
 
 class CutOnce:

@@ -14,12 +14,12 @@ import time
 
 import pytest
 
-from lab import wiring
-from lab.campaigns.inline import InlineEngine, campaign_id_of
+from lab.campaigns.ids import campaign_id_of
 from lab.domain.device import Device
 from lab.domain.flags import Verdict
 from lab.errors import NotFound
 from lab.reports.json_export import rows_to_json
+from lab.wiring import queue
 from tests.support.campaigns import INT8, INT8_CHANNELS, CutOnce, real_services, small_campaign, write_pair
 
 
@@ -29,7 +29,7 @@ def workload(tmp_path):
 
 
 def finish(services, campaign):
-    progress = wiring.run_campaign(services, campaign, "")
+    progress = queue.run_campaign(services, campaign, "")
     return progress, services.store.result_rows(campaign=progress.campaign_id)
 
 
@@ -95,16 +95,18 @@ def test_order_differs_between_blocks_and_idles_surround_them(lab_home, workload
 
 
 def test_an_unreachable_device_does_not_touch_the_others(lab_home, workload):
-    """Nobody listens on the port: its cells fail with the reason, the local ones are measured."""
+    """Nobody listens on the port: the device is set aside with the reason, the local cells are measured."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
         with real_services(lab_home) as services:
             services.store.save_device(Device(name="gone", url=f"ssh://127.0.0.1:{port}", profile="linux-sbc"))
             progress, rows = finish(services, small_campaign(workload, devices=("gone", "local")))
-            assert (progress.state, progress.cells_done, progress.cells_failed) == ("partial", 2, 2)
+            assert (progress.state, progress.cells_done, progress.cells_failed) == ("waiting", 2, 0)
+            assert services.store.health("gone").failures == 3
+            assert services.store.health("gone").quarantined_utc
             gone = [row for row in rows if row.device == "gone"]
-            assert all(row.result is None and row.state == "failed" for row in gone)
+            assert all(row.result is None and row.state == "held" for row in gone)
             assert all("gone" in row.failure and str(port) in row.failure for row in gone)
             assert all(row.result.n_blocks == 3 for row in rows if row.device == "local")
 
@@ -171,10 +173,10 @@ def test_a_killed_block_is_measured_again_as_a_new_attempt(lab_home, workload):
 
 def test_a_killed_controller_goes_on_where_it_stopped(lab_home, workload):
     """kill -9 of the controller in the middle: what was measured is kept, every block is measured once."""
-    code = ("import sys, json; from pathlib import Path; from lab import wiring; "
+    code = ("import sys, json; from pathlib import Path; from lab.wiring import queue; "
             "from tests.support.campaigns import *; \n"
             "with real_services(Path(sys.argv[1]), listener=lambda e: print(e.stage, e.text, flush=True)) as s:\n"
-            "    wiring.run_campaign(s, small_campaign(sys.argv[2]), '')\n")
+            "    queue.run_campaign(s, small_campaign(sys.argv[2]), '')\n")
     with subprocess.Popen([sys.executable, "-c", code, str(lab_home), workload], stdout=subprocess.PIPE,
                           text=True) as controller:
         for line in controller.stdout:
@@ -192,9 +194,10 @@ def test_a_killed_controller_goes_on_where_it_stopped(lab_home, workload):
 
 def test_windows_of_two_controllers_on_one_machine_never_overlap(tmp_path, workload):
     """Two campaigns at once, each with its own home: recorded windows and idles are disjoint in time."""
-    code = ("import sys; from pathlib import Path; from lab import wiring; from tests.support.campaigns import *\n"
+    code = ("import sys; from pathlib import Path; from lab.wiring import queue\n"
+            "from tests.support.campaigns import *\n"
             "with real_services(Path(sys.argv[1])) as s:\n"
-            "    wiring.run_campaign(s, small_campaign(sys.argv[2]), '')\n")
+            "    queue.run_campaign(s, small_campaign(sys.argv[2]), '')\n")
     homes = [tmp_path / "one", tmp_path / "two"]
     controllers = [subprocess.Popen([sys.executable, "-c", code, str(home), workload]) for home in homes]
     assert [controller.wait() for controller in controllers] == [0, 0]
@@ -217,12 +220,12 @@ def test_the_same_campaign_has_the_same_id(workload):
 
 
 def test_a_cancelled_campaign_measures_nothing_more(lab_home, workload):
-    """Cancel before the first device: no block is started, and the state says so."""
-    with real_services(lab_home) as services:
-        engine = InlineEngine(services)
+    """Cancel before anybody works: no block is started, and the state says so."""
+    with real_services(lab_home) as services, queue.open_engine(services) as engine:
         campaign_id = engine.submit(small_campaign(workload), "")
         engine.cancel(campaign_id)
-        engine.resume(campaign_id)
+        queue.see_through(services, engine, campaign_id)
+        assert services.store.attempts(campaign_id) == ()
         assert engine.progress(campaign_id).cells_done == 0
         assert services.store.campaign(campaign_id).state == "cancelled"
 
@@ -231,9 +234,9 @@ def test_another_process_can_resume_by_id(lab_home, workload):
     """The store knows what was asked for."""
     with real_services(lab_home) as services:
         campaign_id, _ = finish(services, small_campaign(workload))[0].campaign_id, None
-    with real_services(lab_home) as services:
-        engine = InlineEngine(services)
+    with real_services(lab_home) as services, queue.open_engine(services) as engine:
         engine.resume(campaign_id)
+        queue.see_through(services, engine, campaign_id)
         assert engine.progress(campaign_id).state == "done"
 
 

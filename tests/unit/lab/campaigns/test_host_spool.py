@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lab.campaigns.host_spool import HostSpool
 from lab.domain.block import BlockManifest, BlockOrder, BlockPlan, ManifestEntry, WindowPlan
+from lab.domain.device import Device, DeviceProfile
 from lab.errors import StoreError
 
 
@@ -24,7 +25,8 @@ def order(block_id="b001-1", attempt=1, device="local") -> BlockOrder:
                         batch=1, warmup_ns=1, length_ns=2, inferences_min=1)
     plan = BlockPlan(block_id=block_id, number=1, attempt=attempt, windows=(window,), idle_ns=1, probes=("rapl",),
                      sample_rate_hz=10.0, window_deadline_ns=5, state=(("governor", "performance"),))
-    return BlockOrder(campaign_id="camp", device=device, plan=plan)
+    return BlockOrder(campaign_id="camp", plan=plan, target=Device(name=device, url="local", profile="x86-host"),
+                      profile=DeviceProfile(name="x86-host", title="host", transport="local"))
 
 
 def manifest(*entries: ManifestEntry, block_id: str = "b1") -> BlockManifest:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -14,10 +16,10 @@ import pytest
 
 from lab import wiring
 from lab.campaigns.block import host_spool
-from lab.campaigns.inline import InlineEngine
 from lab.devices.session import AgentSession
 from lab.domain.block import BlockManifest, ManifestEntry
 from lab.errors import ConfigError, ConnectFailed, DeviceError
+from lab.wiring import queue
 from tests.support.campaigns import INT8, INT8_CHANNELS, CutOnce, real_services, small_campaign, write_pair
 
 DATA = Path(__file__).resolve().parents[3] / "data"
@@ -29,7 +31,7 @@ def workload(tmp_path):
 
 
 def finish(services, campaign):
-    progress = wiring.run_campaign(services, campaign, "")
+    progress = queue.run_campaign(services, campaign, "")
     return progress, services.store.result_rows(campaign=progress.campaign_id)
 
 
@@ -68,13 +70,14 @@ def test_a_device_that_never_comes_back_leaves_what_it_measured_and_a_reason(lab
     with real_services(lab_home) as services:
         progress, rows = finish(replace(services, transport=lost.transport(services), pause=lambda _s: None),
                                 small_campaign(workload))
-        assert progress.state != "done"
-        assert progress.cells_failed == 2
+        assert progress.state == "waiting"
+        assert progress.cells_failed == 0
         for row in rows:
-            assert row.state == "failed"
+            assert row.state == "held"
             assert "gone for good" in row.failure
             assert row.result.n_blocks == 1
     with real_services(lab_home) as services:
+        queue.release_device(services, "local", kick=False)
         progress, rows = finish(services, small_campaign(workload))
         assert progress.state == "done"
         assert {row.result.n_blocks for row in rows} == {3}
@@ -134,7 +137,8 @@ def test_a_block_that_failed_twice_can_be_measured_later(lab_home, workload):
         progress, rows = finish(services, small_campaign(workload))
         assert progress.state == "done"
         blocks = services.store.cell_blocks(rows[0].result.cell_id)
-        assert [block.window.attempt for block in blocks] == [3, 1, 1]
+        assert [block.number for block in blocks] == [1, 2, 3]
+        assert blocks[0].window.attempt == 3
 
 
 def test_a_model_that_answers_nan_fails_with_that_reason(lab_home, tmp_path):
@@ -165,26 +169,26 @@ def kill_blocks(home, stop):
 
 def test_a_block_started_by_a_dead_controller_for_another_campaign_is_collected(lab_home, workload):
     """It was measured, so it is kept, and it does not block the device for the next campaign."""
-    with real_services(lab_home) as services:
-        engine = InlineEngine(services)
-        engine.submit(small_campaign(workload), "")
-        with pytest.raises(KeyboardInterrupt):
-            finish(replace(services, listener=interrupt_at("block 2")), small_campaign(workload))
+    code = ("import sys; from pathlib import Path; from lab.wiring import queue\n"
+            "from tests.support.campaigns import *\n"
+            "with real_services(Path(sys.argv[1])) as s:\n"
+            "    queue.run_campaign(s, small_campaign(sys.argv[2]), '')\n")
+    controller = subprocess.Popen([sys.executable, "-c", code, str(lab_home), workload])
+    while not list((lab_home / "agents/local/blocks").glob("*/worker.pid")):
+        time.sleep(0.005)
+    controller.kill()
+    controller.wait()
     with real_services(lab_home) as services:
         started = host_spool(services).promised("local")
+        with queue.open_engine(services) as engine:
+            engine.cancel(services.store.campaigns()[0].id)
         progress, rows = finish(services, small_campaign(workload, INT8_CHANNELS, name="another"))
         assert progress.state == "done"
         assert host_spool(services).promised("local") == ()
-        assert len(started) <= 1
+        assert len(started) == 1
+        assert list((lab_home / "spool").glob("b*")) == []
+        assert started[0].plan.block_id in {attempt.block_id for attempt in services.store.attempts()}
         assert [row.technique for row in rows] == ["baseline", "int8-channels"]
-
-
-def interrupt_at(text):
-    def listen(event):
-        if event.stage == "measure" and event.text.startswith(text):
-            raise KeyboardInterrupt
-
-    return listen
 
 
 def test_one_bad_leftover_does_not_stop_every_campaign(lab_home, workload):
@@ -208,19 +212,19 @@ def test_one_bad_leftover_does_not_stop_every_campaign(lab_home, workload):
 def test_an_interrupted_upload_leaves_the_device_free_for_others(lab_home, workload):
     """The lease is given back unless a block runs under it."""
     with real_services(lab_home) as services:
-        broken = replace(services, listener=interrupt_at_stage("upload"))
-        with pytest.raises(KeyboardInterrupt):
-            finish(broken, small_campaign(workload))
+        progress, rows = finish(replace(services, listener=broken_at_stage("upload")), small_campaign(workload))
+        assert progress.state == "failed"
+        assert all("broken by the test" in row.failure for row in rows)
         device = services.store.device("local")
         profile, _ = services.profile(device.profile)
         with AgentSession.open(services.transport(device, profile), services.bundle()) as session:
             assert session.acquire_lease("somebody else", 5.0) > 0
 
 
-def interrupt_at_stage(stage):
+def broken_at_stage(stage):
     def listen(event):
         if event.stage == stage:
-            raise KeyboardInterrupt
+            raise RuntimeError("broken by the test")
 
     return listen
 

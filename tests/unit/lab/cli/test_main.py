@@ -30,10 +30,10 @@ def lab(lab_home, tmp_path):
 @pytest.fixture
 def measured(lab_home, tmp_path, lab):
     """A home with one finished campaign."""
-    from lab import wiring
+    from lab.wiring import queue
 
     with real_services(lab_home) as services:
-        wiring.run_campaign(services, small_campaign(write_pair(tmp_path / "pair")), "")
+        queue.run_campaign(services, small_campaign(write_pair(tmp_path / "pair")), "")
     return lab
 
 

@@ -1,0 +1,43 @@
+"""The end of a campaign, or of one device's part in it."""
+
+from __future__ import annotations
+
+from lab.domain.block import Cell
+
+from .base import ProgressEvent, Services
+from .calls import Call
+
+_OVER = frozenset({"done", "failed"})
+
+
+def end_campaign(campaign_id: str, services: Services) -> list[Call]:
+    """Give the campaign its last state if no cell is open any more; no call follows from that.
+
+    Cells that wait for a quarantined device keep the campaign open: it is `waiting`, unless another device still works.
+    """
+    store = services.store
+    states = [state for state, _ in store.cell_states(campaign_id).values()]
+    if all(state in _OVER for state in states):
+        done = states.count("done")
+        if done == len(states):
+            _finish(campaign_id, "done", None, services)
+        else:
+            _finish(campaign_id, "partial" if done else "failed",
+                    f"{len(states) - done} of {len(states)} cells have no result", services)
+    elif all(state in _OVER or state == "held" for state in states):
+        held = states.count("held")
+        store.set_campaign_state(campaign_id, "waiting", f"{held} of {len(states)} cells wait for a device")
+    return []
+
+
+def _finish(campaign_id: str, state: str, failure: str | None, services: Services) -> None:
+    services.listener(ProgressEvent(stage="analyse", subject="results", text="comparing"))
+    services.store.set_campaign_state(campaign_id, state, failure)
+    services.notify(campaign_id, state, failure)
+
+
+def why_open(cell: Cell, services: Services) -> str:
+    """Why a cell has no result although nothing more is to be measured for it."""
+    blocks = services.store.cell_blocks(cell.id)
+    said = next((block.window.error for block in reversed(blocks) if block.window.error), None)
+    return said or f"{len(blocks)} blocks brought no usable window; `lab campaigns retry` tries again"

@@ -1,0 +1,162 @@
+"""The engine's database: a private SQLite file by default, PostgreSQL by URL; JSON only."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from dbos import DBOSClient
+    from sqlalchemy import Engine
+
+APPLICATION = "lab"
+VERSION = "lab-wf-1"
+"""Raised only when the order of calls changes so that old ones cannot go on; the queue is drained before."""
+
+ENGINE_FILE = "engine.db"
+_HAS_TABLES = "SELECT count(*) FROM sqlite_master WHERE name = 'workflow_status'"
+URL_VARIABLE = "LAB_ENGINE_URL"
+
+
+def engine_url(home: Path, env: Mapping[str, str] = os.environ) -> str:
+    """Where the engine keeps what should happen next: LAB_ENGINE_URL, else a file in LAB_HOME. Raises ConfigError."""
+    given = env.get(URL_VARIABLE, "").strip()
+    if not given:
+        return f"sqlite:///{(home / ENGINE_FILE).absolute()}"
+    if given.startswith("postgresql://"):
+        given = given.replace("postgresql://", "postgresql+psycopg://", 1)
+    if not given.startswith(("postgresql+psycopg://", "sqlite:///")):
+        raise ConfigError(f"{URL_VARIABLE}: expected postgresql://USER@HOST/DATABASE or sqlite:///FILE, got "
+                          f"{given.split('://')[0][:20]!r}://…")
+    return given
+
+
+def is_sqlite(url: str) -> bool:
+    """Whether one file holds it all."""
+    return url.startswith("sqlite:")
+
+
+def prepare(url: str) -> None:
+    """Make the SQLite file private and WAL before dbos opens it; a server needs nothing. Raises StoreError."""
+    refuse_pickle()
+    logging.getLogger("dbos").setLevel(logging.CRITICAL)  # cancelled calls are no news; what fails is in the store
+    if is_sqlite(url):
+        _prepare_file(url)
+    else:
+        _migrate_server(url)
+
+
+def _prepare_file(url: str) -> None:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    path = Path(url.removeprefix("sqlite:///"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _migrating(path):
+            if not path.exists():
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            path.chmod(0o600)
+            engine = connect(url)
+            with engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+                is_new = not connection.exec_driver_sql(_HAS_TABLES).scalar()
+            engine.dispose()
+            if is_new:
+                _migrate(url)
+    except (OSError, SQLAlchemyError) as error:
+        raise StoreError(f"cannot open the queue {path}: {error}; it must be on a local disk that can be written. What "
+                         "was measured is not in it: with the file moved away, `lab campaigns resume` goes on."
+                         ) from error
+
+
+def _migrate_server(url: str) -> None:
+    """Make the tables if nobody has; a worker's role need not be able to."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    engine = connect(url)
+    try:
+        with engine.connect() as connection:
+            is_new = connection.exec_driver_sql("SELECT to_regclass('dbos.workflow_status')").scalar() is None
+        if is_new:
+            _migrate(url)
+    except SQLAlchemyError as error:
+        raise StoreError(f"cannot reach the queue at {without_password(url)}: {error}. Check {URL_VARIABLE} and that "
+                         "the server runs.") from error
+    finally:
+        engine.dispose()
+
+
+def _migrate(url: str) -> None:
+    from dbos import DBOS
+
+    DBOS.migrate(url)
+
+
+@contextmanager
+def _migrating(path: Path) -> Iterator[None]:
+    """One process at a time makes the tables."""
+    descriptor = os.open(path.with_suffix(".migrating"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def connect(url: str) -> Engine:
+    """Our own few connections beside those of dbos."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    arguments = {"timeout": 30.0} if is_sqlite(url) else {"connect_timeout": 10}
+    return create_engine(url, connect_args=arguments, poolclass=NullPool if is_sqlite(url) else None,
+                         **({} if is_sqlite(url) else {"pool_size": 2, "pool_pre_ping": True}))
+
+
+def refuse_pickle() -> None:
+    """Make dbos refuse pickled values: whoever can write its database could otherwise run code in every worker.
+
+    The serializer we set writes JSON, but a row that names the pickle format would still be unpickled by dbos 3.4.
+    """
+    from dbos import _serialization
+
+    def refuse(*_args: Any, **_kwargs: Any) -> Any:
+        raise ValueError("a pickled value was refused: the queue holds JSON only")
+
+    _serialization.DefaultSerializer.serialize = refuse  # type: ignore[method-assign]
+    _serialization.DefaultSerializer.deserialize = refuse  # type: ignore[method-assign]
+
+
+def serializer() -> Any:
+    """The JSON serializer that client and workers share."""
+    from dbos import DBOSPortableJSONSerializer
+
+    return DBOSPortableJSONSerializer()
+
+
+def client(url: str) -> DBOSClient:
+    """A client of the queue; it runs nothing. Raises StoreError if the database cannot be reached."""
+    prepare(url)
+    from dbos import DBOSClient
+
+    try:
+        return DBOSClient(system_database_url=url, serializer=serializer(), application_name=APPLICATION,
+                          retry_connection_errors=False)
+    except Exception as error:
+        raise StoreError(f"cannot reach the queue at {without_password(url)}: {error}. Check {URL_VARIABLE} and that "
+                         "the server runs.") from error
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    return url.replace(f":{parts.password}@", ":…@") if parts.password else url

@@ -1,0 +1,90 @@
+"""A process that works: it listens to the queues of its roles until it is told to stop."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab.campaigns.calls import device_queue
+from lab.errors import ConfigError, LabError, StoreError
+
+from .database import APPLICATION, VERSION, connect, prepare, serializer, without_password
+from .guard import only_one
+
+if TYPE_CHECKING:
+    from .roster import Beating
+    from .workflows import Runtime
+
+POLL_S = 0.1
+_SLOW_POLL_S = 0.3
+_THREADS_MAX = 64
+_LEAVE_WITHIN_S = 10.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def queues_of(roles: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Queue settings by name for roles `controller`, `compress` and `devices:HOST`. Raises ConfigError."""
+    found: dict[str, dict[str, Any]] = {}
+    for role in roles:
+        if role == "controller":
+            found["campaigns"] = {"worker_concurrency": 1, "polling_interval_sec": _SLOW_POLL_S}
+            found["control"] = {"worker_concurrency": 1, "polling_interval_sec": POLL_S}
+        elif role == "compress":
+            found["compress"] = {"worker_concurrency": 1, "polling_interval_sec": _SLOW_POLL_S}
+        elif role.startswith("devices:") and _NAME.fullmatch(role.removeprefix("devices:")):
+            queue = device_queue(role.removeprefix("devices:"))
+            found[queue] = {"partition_concurrency": 1, "polling_interval_sec": POLL_S}
+        else:
+            raise ConfigError(f"worker role {role!r}: expected controller, compress or devices:HOST (up to 64 letters, "
+                              "digits, '.', '_' or '-').")
+    return found
+
+
+@contextmanager
+def working(home: Path, url: str, executor_id: str, roles: Sequence[str],
+            runtime: Callable[[Beating], Runtime], chores: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Work in the background for the time of the `with`. Raises ExecutorTaken, StoreError.
+
+    What is interrupted at the end goes on in the next process of the same executor id; a block goes on on its device.
+    """
+    prepare(url)
+    from dbos import DBOS
+
+    from .roster import Beating
+    from .workflows import serve_with, wait_for_devices
+
+    queues = queues_of(roles)
+    with only_one(home, url, executor_id):
+        engine = connect(url)
+        beating = Beating(engine, executor_id, tuple(roles), chores)
+        serve_with(runtime(beating))
+        try:
+            _launch(url, executor_id, queues)
+            beating.start()
+            yield
+        finally:
+            wait_for_devices(_LEAVE_WITHIN_S)
+            beating.stop()
+            with suppress(Exception):
+                DBOS.destroy(workflow_completion_timeout_sec=0)
+            engine.dispose()
+
+
+def _launch(url: str, executor_id: str, queues: dict[str, dict[str, Any]]) -> None:
+    from dbos import DBOS
+
+    DBOS(config={"name": APPLICATION, "system_database_url": url, "executor_id": executor_id,
+                 "application_version": VERSION, "serializer": serializer(), "log_level": "CRITICAL",
+                 "max_executor_threads": _THREADS_MAX})
+    try:
+        DBOS.listen_queues(list(queues))
+        DBOS.launch()
+        for name, settings in queues.items():
+            DBOS.register_queue(name, on_conflict="always_update", **settings)
+    except LabError:
+        raise
+    except Exception as error:
+        raise StoreError(f"cannot open the queue at {without_password(url)}: {error}") from error

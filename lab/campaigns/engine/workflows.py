@@ -1,0 +1,255 @@
+"""The durable functions: each does one thing, then puts the calls that follow into the queue.
+
+A function that was interrupted is begun again; a finished step of it is not. What a step returns is plain JSON. None
+of them waits for another: an order of calls is a chain, so a campaign of weeks holds no thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from dbos import DBOS
+
+from lab.campaigns.base import HostServices, never_stop
+from lab.campaigns.beside_device import contact as greet
+from lab.campaigns.beside_device import left_behind, measure_block
+from lab.campaigns.calls import Call, Json, call_from_json, call_to_json
+from lab.campaigns.controller import Controller
+from lab.campaigns.recovery import error_outcome
+from lab.domain.block import BlockManifest
+from lab.errors import LabError, StoreError
+
+from .client import options
+
+_RECOVERIES_MAX = 20
+"""A call that ends its process this often is parked, not begun again for ever."""
+
+
+@dataclass(kw_only=True)
+class Runtime:
+    """What this process can do; a part it has not is a queue it does not listen to."""
+
+    controller: Controller | None = None
+    host: Callable[[Callable[[], bool]], HostServices] | None = None
+    compress: Callable[[list[Json]], Json] | None = None
+    act: Callable[[str, list[Json]], Json] | None = None
+
+
+class _Count:
+    """How many steps are at a device now."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._changed = threading.Condition()
+
+    def acquire(self) -> None:
+        with self._changed:
+            self._count += 1
+
+    def release(self) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def wait_for_none(self, timeout_s: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: self._count == 0, timeout_s)
+
+
+_runtime = Runtime()
+_at_device = _Count()
+
+
+def wait_for_devices(timeout_s: float) -> bool:
+    """Whether no step of this process is at a device any more, after at most so long."""
+    return _at_device.wait_for_none(timeout_s)
+
+
+def serve_with(runtime: Runtime) -> None:
+    """Say what the functions of this process work with, before they are begun."""
+    global _runtime  # noqa: PLW0603 dbos calls module functions, and one process has one engine
+    _runtime = runtime
+
+
+def _follow(calls: list[Json]) -> None:
+    for data in calls:
+        call = call_from_json(data)
+        DBOS.enqueue_workflow_with_options(options(call), *call.args)
+
+
+@DBOS.step(name="decide", retries_allowed=True, max_attempts=9, interval_seconds=0.5, backoff_rate=2.0,
+           should_retry=lambda error: isinstance(error, StoreError))
+def _decide(name: str, args: list[Json]) -> list[Json]:
+    controller = _runtime.controller
+    if controller is None:
+        raise RuntimeError("this process is no controller")
+    try:
+        return [call_to_json(call) for call in getattr(controller, name)(*args)]
+    except StoreError:
+        raise
+    except LabError as error:
+        controller.broke(args[0], error)
+    except Exception as error:  # noqa: BLE001 the campaign loop: one campaign's defect is not the others'
+        controller.broke(args[0], error)
+    return []
+
+
+@DBOS.workflow(name="plan", max_recovery_attempts=_RECOVERIES_MAX)
+def plan(*args: Any) -> None:
+    """A campaign becomes cells; its devices are asked what they are."""
+    _follow(_decide("plan", list(args)))
+
+
+@DBOS.workflow(name="advance", max_recovery_attempts=_RECOVERIES_MAX)
+def advance(*args: Any) -> None:
+    """A device goes on."""
+    _follow(_decide("advance", list(args)))
+
+
+@DBOS.workflow(name="contact", max_recovery_attempts=_RECOVERIES_MAX)
+def contact(campaign_id: str, epoch: int, target: str, profile: str, number: int) -> None:
+    """Beside the device: connect and learn what is there."""
+    outcome = {**_contact(target, profile), "number": number}
+    name = _name_of(target)
+    follow = Call(name="contacted", id=f"{campaign_id}:{epoch}:contacted:{name}:{number}", queue="control",
+                  args=[campaign_id, epoch, name, outcome])
+    _follow([call_to_json(follow)])
+
+
+@DBOS.workflow(name="contacted", max_recovery_attempts=_RECOVERIES_MAX)
+def contacted(*args: Any) -> None:
+    """The device's answer at the controller."""
+    _follow(_decide("contacted", list(args)))
+
+
+@DBOS.workflow(name="compress", max_recovery_attempts=_RECOVERIES_MAX)
+def compress(campaign_id: str, epoch: int, key: str, *args: Any) -> None:
+    """On any compress worker: make one artifact."""
+    outcome = _compress(list(args))
+    follow = Call(name="compressed", id=f"{campaign_id}:{epoch}:compressed:{key}", queue="control",
+                  args=[campaign_id, epoch, key, outcome])
+    _follow([call_to_json(follow)])
+
+
+@DBOS.workflow(name="compressed", max_recovery_attempts=_RECOVERIES_MAX)
+def compressed(*args: Any) -> None:
+    """The artifact's record at the controller."""
+    _follow(_decide("compressed", list(args)))
+
+
+@DBOS.workflow(name="block", max_recovery_attempts=_RECOVERIES_MAX)
+def block(campaign_id: str, epoch: int, order: Json, tries: int) -> None:
+    """Beside the device: measure one block, then hand its references over."""
+    outcome = _measure(campaign_id, order, tries)
+    if outcome is not None:
+        _follow([call_to_json(ingest_call(campaign_id, epoch, order, tries, outcome))])
+    _follow(_leftovers(str(order["plan"]["block_id"])))
+
+
+@DBOS.workflow(name="ingested", max_recovery_attempts=_RECOVERIES_MAX)
+def ingested(*args: Any) -> None:
+    """The block's recordings into the database, by the one who writes it."""
+    _follow(_decide("ingested", list(args)))
+
+
+@DBOS.workflow(name="collected", max_recovery_attempts=_RECOVERIES_MAX)
+def collected(*args: Any) -> None:
+    """Recordings of a block that an earlier process began."""
+    _follow(_decide("collected", list(args)))
+
+
+@DBOS.workflow(name="action", max_recovery_attempts=_RECOVERIES_MAX)
+def action(verb: str, *args: Any) -> Json:
+    """Something a person asked of a device, in its turn between blocks; returns the answer or the error."""
+    return _act(verb, list(args))
+
+
+def ingest_call(campaign_id: str, epoch: int, order: Json, tries: int, outcome: Json) -> Call:
+    """Hands a block's outcome to the controller; the id keeps its epoch out, so that it is taken once."""
+    plan_json = order["plan"]
+    return Call(name="ingested", id=f"{campaign_id}:ingest:{plan_json['block_id']}:{plan_json['attempt']}:{tries}",
+                queue="control", args=[campaign_id, epoch, order, tries, outcome])
+
+
+@DBOS.step(name="contact")
+def _contact(target: str, profile: str) -> Json:
+    return _guarded(lambda host: greet(target, profile, host))
+
+
+@DBOS.step(name="compress")
+def _compress(args: list[Json]) -> Json:
+    work = _runtime.compress
+    if work is None:
+        raise RuntimeError("this process does not compress")
+    try:
+        return {"model": work(args)}
+    except Exception as error:  # noqa: BLE001 the technique's defect is written into its cells
+        return {"error": error_outcome(error)}
+
+
+@DBOS.step(name="measure")
+def _measure(campaign_id: str, order: Json, tries: int) -> Json:
+    """None if the outcome was handed over before this process came back to life."""
+    if DBOS.get_workflow_status(ingest_call(campaign_id, 0, order, tries, None).id) is not None:
+        return None
+    return _guarded(lambda host: measure_block(order, host))
+
+
+@DBOS.step(name="act")
+def _act(verb: str, args: list[Json]) -> Json:
+    act = _runtime.act
+    if act is None:
+        raise RuntimeError("this process has no devices")
+    try:
+        return {"answer": act(verb, args)}
+    except Exception as error:  # noqa: BLE001 the person who asked gets the reason
+        return {"error": error_outcome(error)}
+
+
+@DBOS.step(name="leftovers")
+def _leftovers(but: str) -> list[Json]:
+    """Calls that hand over what earlier processes fetched and never did."""
+    if _runtime.host is None:
+        return []
+    found = left_behind(_runtime.host(never_stop), _is_taken, but)
+    return [call_to_json(Call(name="collected", id=_collected_id(args[0], args[1]["block_id"], args[1]["attempt"]),
+                              queue="control", args=args)) for args in found]
+
+
+def _collected_id(campaign_id: str, block_id: str, attempt: int) -> str:
+    return f"{campaign_id}:collected:{block_id}:{attempt}"
+
+
+def _is_taken(campaign_id: str, manifest: BlockManifest) -> bool:
+    """Whether the controller has stored the block."""
+    collected = _collected_id(campaign_id, manifest.block_id, manifest.attempt)
+    prefixes = [f"{campaign_id}:ingest:{manifest.block_id}:{manifest.attempt}:", collected]
+    return bool(DBOS.list_workflows(workflow_id_prefix=prefixes, status="SUCCESS", load_input=False, load_output=False))
+
+
+def _guarded(work: Callable[[HostServices], Json]) -> Json:
+    """The work's answer; a defect of ours becomes an error that the controller writes down."""
+    if _runtime.host is None:
+        raise RuntimeError("this process has no devices")
+    workflow_id = DBOS.workflow_id
+    _at_device.acquire()
+    try:
+        return work(_runtime.host(lambda: _is_cancelled(workflow_id)))
+    except Exception as error:  # noqa: BLE001 the device's dispatch: other devices go on
+        return {"error": error_outcome(error)}
+    finally:
+        _at_device.release()
+
+
+def _is_cancelled(workflow_id: str | None) -> bool:
+    status = DBOS.get_workflow_status(workflow_id) if workflow_id else None
+    return status is not None and status.status == "CANCELLED"
+
+
+def _name_of(target: str) -> str:
+    import json
+
+    return str(json.loads(target)["name"])

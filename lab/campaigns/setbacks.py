@@ -1,0 +1,100 @@
+"""After a device failed: try again later, power it off and on, set it aside, or say that trying again is useless."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lab.domain.block import Cell
+from lab.store.codec import to_text
+from lab.store.connection import utc_now
+
+from .base import ProgressEvent, Services, Stage
+from .calls import Call, advance_call, plan_call
+from .ending import end_campaign
+from .pools import may_move
+from .prepare import fail_cells
+from .recovery import Outcome, next_rung
+
+BUSY_PAUSE_S = 5.0
+"""How soon a device that somebody else holds is asked again."""
+
+RESERVED_PAUSE_S = 30.0
+"""How often a device that is reserved until some time is looked at again."""
+
+_OFF_S = 5.0
+_BOOT_S = 45.0
+
+
+def after_failed_device(campaign_id: str, device: str, cells: Sequence[Cell], stage: Stage, failed: Outcome,
+                        again: Call, services: Services) -> list[Call]:
+    """What follows a failure of the device itself; `again` is the call that would try once more."""
+    store = services.store
+    if failed.kind == "DeviceBusy":
+        _hold(campaign_id, cells, "waiting", failed.text, services)
+        return [replace(again, delay_s=BUSY_PAUSE_S)]
+    if not failed.transient:
+        fail_cells(campaign_id, cells, stage, failed.as_error(), services)
+        return end_campaign(campaign_id, services)
+    failures = store.note_failure(device, failed.text).failures
+    store.record_failure(campaign_id, None, device, stage, failed.kind, failed.text)
+    rung = next_rung(failures, transient=True, can_reboot=False, can_power_cycle=bool(store.device(device).power))
+    pause_s = services.backoff(failures, f"{campaign_id} {device}")
+    if rung == "power_cycle":
+        store.note_grant(device, "recovered", services.owner, None, f"power cycle after {failures} failures")
+        switched = _power_cycle(campaign_id, device, failures, again.id, services)
+        return [switched, replace(again, delay_s=_OFF_S + _BOOT_S)]
+    if rung == "retry":
+        services.listener(ProgressEvent(stage="connect", subject=device,
+                                        text=f"{failed.text} Again in {pause_s:.0f} s"))
+        _hold(campaign_id, cells, "waiting", f"{failed.text} Tried again after {pause_s:.0f} s.", services)
+        return [replace(again, delay_s=pause_s)]
+    return _set_aside(campaign_id, device, failures, cells, failed, services)
+
+
+def kept_back(campaign_id: str, epoch: int, device: str, cells: Sequence[Cell], services: Services
+              ) -> list[Call] | None:
+    """What to do instead of measuring while a device is quarantined or reserved; None if it may be used."""
+    store = services.store
+    health, held = store.health(device), store.reservation(device)
+    if health.quarantined_utc:
+        _hold(campaign_id, cells, "held", f"{device} is quarantined: {health.reason} "
+              f"`lab devices release {device}` lets its cells go on.", services)
+        return end_campaign(campaign_id, services)
+    if held is None:
+        return None
+    until = "it is released" if held.until_utc is None else f"{held.until_utc[:19]} UTC"
+    _hold(campaign_id, cells, "waiting" if held.until_utc else "held",
+          f"{device} is reserved by {held.holder} until {until}: {held.reason}", services)
+    if held.until_utc is None:
+        return end_campaign(campaign_id, services)
+    return [replace(advance_call(campaign_id, epoch, device, f"reserved-{utc_now()}"), delay_s=RESERVED_PAUSE_S)]
+
+
+def _set_aside(campaign_id: str, device: str, failures: int, cells: Sequence[Cell], failed: Outcome,
+               services: Services) -> list[Call]:
+    """Quarantine: nobody is sent there until a person or a successful check says so."""
+    reason = f"{failures} failures in a row, the last one: {failed.text}"
+    services.store.quarantine(device, reason)
+    services.store.note_grant(device, "quarantined", services.owner, None, reason)
+    campaign, _ = services.store.definition(campaign_id)
+    if may_move(campaign, device, services.store):
+        services.notify(campaign_id, "quarantined", f"{device}: {reason} An equal device takes over.")
+        return [plan_call(campaign_id, services.store.next_epoch(campaign_id))]
+    _hold(campaign_id, cells, "held", f"{device} is quarantined after {reason} "
+          f"Look at it with `lab devices check {device}`; once it works its cells go on.", services)
+    services.notify(campaign_id, "quarantined", f"{device}: {reason}")
+    return end_campaign(campaign_id, services)
+
+
+def _power_cycle(campaign_id: str, name: str, failures: int, again_id: str, services: Services) -> Call:
+    device = services.store.device(name)
+    profile, _ = services.profile(device.profile)
+    return Call(name="action", id=f"{campaign_id}:power:{name}:{failures}:{again_id}",
+                queue="device", args=["power", to_text(device), to_text(profile), {"do": "cycle", "off_s": _OFF_S}],
+                device=name, agent_host=device.agent_host, priority=1)
+
+
+def _hold(campaign_id: str, cells: Sequence[Cell], state: str, reason: str, services: Services) -> None:
+    for cell in cells:
+        services.store.set_cell_state(campaign_id, cell.id, state, reason)
