@@ -62,8 +62,8 @@ class _Named:
 def backup(home: Path, target: Path, progress: Listener = ignore_progress) -> BackupReport:
     """Write all that cannot be made again to `target`, a .tar.gz that only its owner can read; whole or not at all.
 
-    Campaigns may go on: the archive holds one moment of lab.db, every file that this names, and what waited in the
-    spool before. Caches are left out. Raises StoreError if there is no lab.db, it is damaged, `target` exists, or the
+    Campaigns may go on: the archive holds one moment of lab.db, every trace that this names, every artifact, and what
+    waited in the spool and the queue before. Caches are left out. Raises StoreError if there is no lab.db, it is damaged, `target` exists, or the
     disk refuses; a missing or damaged artifact or trace is reported and keeps nothing else from being saved.
     """
     if not (home / DATABASE_NAME).is_file():
@@ -162,7 +162,11 @@ def _info(name: str, size_bytes: int) -> tarfile.TarInfo:
 
 
 def _named(copied: Path, home: Path) -> _Named:
-    """Files under `home` that this copy of lab.db names, those it must have and those it happens to mention."""
+    """Traces under `home` that this copy of lab.db names, and every artifact; and what it names and nobody has.
+
+    A block in the queue names the sample input it binds, which no line of lab.db does, and the queue may be on a
+    server: so artifacts are saved whether or not they are named.
+    """
     from sqlite_utils import Database
 
     with Database(str(copied), execute_plugins=False) as database:
@@ -173,8 +177,10 @@ def _named(copied: Path, home: Path) -> _Named:
         must |= {f"{TRACES_FOLDER}/{sha[:2]}/{sha}{TRACE_SUFFIX}"
                  for (sha,) in database.execute("SELECT sha256 FROM windows")}
         mentioned = named_hashes(database)
-    there = {path.relative_to(home).as_posix() for folder in (ARTIFACTS_FOLDER, TRACES_FOLDER)
-             for path in (home / folder).glob("*/*") if hash_of_file(path) in mentioned and path.is_file()}
+    there = {path.relative_to(home).as_posix() for path in (home / ARTIFACTS_FOLDER).glob("*/*")
+             if hash_of_file(path) and path.is_file()}
+    there |= {path.relative_to(home).as_posix() for path in (home / TRACES_FOLDER).glob("*/*")
+              if hash_of_file(path) in mentioned and path.is_file()}
     return _Named(layout=layout, present=tuple(sorted(there)), missing=tuple(sorted(must - there)))
 
 

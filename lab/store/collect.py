@@ -17,6 +17,7 @@ from .named import hash_of_file, named_hashes
 from .recordings import TRACES_FOLDER
 from .store import ARTIFACTS_FOLDER
 
+_OPEN = "SELECT name FROM campaigns WHERE state NOT IN ('done', 'partial', 'failed', 'cancelled') ORDER BY name"
 KEEP_DAYS = 7.0
 KEEP_DAYS_MIN = 1.0
 """A file is on disk before the line that names it; a step that computes for hours may come in between."""
@@ -26,12 +27,16 @@ _DAY_S = 24 * 3600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Collected:
-    """What was removed, or would be: paths relative to LAB_HOME, and their size."""
+    """What was removed, or would be: paths relative to LAB_HOME, and their size.
+
+    `kept_for` are the unfinished campaigns for whose sake no artifact goes.
+    """
 
     artifacts: tuple[str, ...]
     traces: tuple[str, ...]
     half_written: tuple[str, ...]
     freed_bytes: int
+    kept_for: tuple[str, ...]
     is_dry_run: bool
 
 
@@ -39,7 +44,8 @@ def gc(home: Path, *, dry_run: bool, keep_days: float = KEEP_DAYS, clock: Callab
        ) -> Collected:
     """Remove artifacts and traces that no line of lab.db names and that are older than `keep_days` days.
 
-    Nothing else in LAB_HOME is touched: not the spool, whose blocks are not in the database yet, nor caches. The
+    Whole artifacts stay while any campaign is unfinished: a block in the queue names the sample input it binds, which
+    no line does. Nothing else in LAB_HOME is touched: not the spool, whose blocks are not in lab.db yet, nor caches. The
     caller sees to it that nobody writes to lab.db meanwhile: a file left by a process that was killed, and taken over
     by the next one, could go in between. Raises ConfigError for too few days, StoreError if there is no lab.db (a
     worker's home has none, and all its files would go) or the disk refuses.
@@ -52,15 +58,18 @@ def gc(home: Path, *, dry_run: bool, keep_days: float = KEEP_DAYS, clock: Callab
         old = {folder: list(_old_files(home / folder, before_s)) for folder in (ARTIFACTS_FOLDER, TRACES_FOLDER)}
         with open_database(home, read_only=True) as database:
             named = named_hashes(database)  # after the listing: what got its line since is among them
+            kept_for = tuple(str(name) for (name,) in database.execute(_OPEN))
         unnamed = {folder: [path for path in paths if hash_of_file(path) not in named]
                    for folder, paths in old.items()}
+        if kept_for:
+            unnamed[ARTIFACTS_FOLDER] = [path for path in unnamed[ARTIFACTS_FOLDER] if hash_of_file(path) is None]
         freed_bytes = sum(_remove(path, dry_run=dry_run) for paths in unnamed.values() for path in paths)
     except OSError as error:
         raise StoreError(f"cannot collect what is not needed in {home}: {error}; what is gone was not needed, so the "
                          "same command goes on from there") from error
     return Collected(artifacts=_names(home, unnamed[ARTIFACTS_FOLDER]), traces=_names(home, unnamed[TRACES_FOLDER]),
                      half_written=_names(home, [*unnamed[ARTIFACTS_FOLDER], *unnamed[TRACES_FOLDER]], whole=False),
-                     freed_bytes=freed_bytes, is_dry_run=dry_run)
+                     freed_bytes=freed_bytes, kept_for=kept_for, is_dry_run=dry_run)
 
 
 def _old_files(root: Path, before_s: float) -> Iterator[Path]:

@@ -26,7 +26,8 @@ def file(tmp_path):
     """A campaign of one candidate on the local device."""
     path = tmp_path / "campaign.yaml"
     path.write_text(f"name: typed\nworkload: {write_pair(tmp_path / 'pair')}\ndevices: [local]\ntechniques:\n"
-                    "  int8: [quantize_static]\nprotocol: {preset: quick, window_s: 0.05, warmup_s: 0.01, idle_s: 0.05}\n")
+                    "  int8: [quantize_static]\nprotocol:\n"
+                    "  {preset: quick, window_s: 0.05, warmup_s: 0.01, idle_s: 0.05}\n")
     return str(path)
 
 

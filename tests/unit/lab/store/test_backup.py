@@ -118,7 +118,7 @@ def test_a_backup_beside_a_writer_is_a_prefix_of_what_was_written(filled, tmp_pa
         try:
             with Store.open(filled.home) as own:
                 for number in range(30):
-                    written.append(ingest(own, number))
+                    written.append(ingest(own, number))  # noqa: PERF401 its length is read while it grows
         except Exception as error:  # noqa: BLE001 a thread's error fails no test by itself
             failed.append(error)
         finally:

@@ -100,7 +100,7 @@ def test_another_kind_of_database_is_refused_without_showing_a_password(tmp_path
 
 def test_a_server_that_is_not_there_is_named_without_its_password():
     """Nobody listens on port 1."""
-    with pytest.raises(StoreError, match="127.0.0.1:1") as caught:
+    with pytest.raises(StoreError, match=r"127\.0\.0\.1:1") as caught:
         database.client("postgresql+psycopg://lab:secret@127.0.0.1:1/lab")
     assert "secret" not in str(caught.value)
 
