@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from lab.analysis.summarise import summarise
 from lab.domain.block import BlockOrder, BlockPlan, Cell
 from lab.domain.campaign import Campaign
 from lab.domain.flags import Severity
+from lab.domain.queue import BlockAttempt
 from lab.domain.recording import Window
 from lab.domain.result import Result
 from lab.errors import MeasurementInvalid
@@ -58,11 +60,6 @@ def next_blocks(work: DeviceWork, results: Mapping[str, Result], services: Servi
     return ()
 
 
-def has_open_cells(work: DeviceWork, results: Mapping[str, Result], services: Services) -> bool:
-    """Whether any cell of the device still asks for a block."""
-    return any(_open_cells(work, group, results, services) for group in groups_of(work.cells))
-
-
 def _open_cells(work: DeviceWork, group: Sequence[Cell], results: Mapping[str, Result], services: Services
                 ) -> list[Cell]:
     states = services.store.cell_states(work.campaign_id)
@@ -80,13 +77,20 @@ def _open_cells(work: DeviceWork, group: Sequence[Cell], results: Mapping[str, R
 
 
 def _given_up(work: DeviceWork, cell: Cell, services: Services) -> bool:
-    """Fail a cell for which another block cannot help."""
-    reason = why_hopeless([block.window for block in services.store.cell_blocks(cell.id)])
-    events = services.store.events(work.campaign_id)
-    begun = max((at for at, event in enumerate(events) if event.kind == "preparing"), default=0)
-    missing = [event.message for event in events[begun:] if event.kind == missing_kind(cell.id)]
-    if reason is None and len(missing) >= _MISSING_MAX and not services.store.cell_blocks(cell.id):
-        reason = f"{len(missing)} blocks brought no usable recording. Last: {missing[-1]}"
+    """Fail a cell for which another block cannot help; only what came since the campaign was begun or resumed counts.
+
+    So whoever resumes it measures at least once more, and a cell that has blocks of better days gives up as well.
+    """
+    blocks, events = services.store.cell_blocks(cell.id), services.store.events(work.campaign_id)
+    ended = {(attempt.block_id, attempt.attempt): attempt.ended_utc or ""
+             for attempt in services.store.attempts(work.campaign_id, work.device)}
+    begun_utc = max((event.utc for event in events if event.kind == "preparing"), default="")
+    last_utc = max((ended.get((block.block_id, block.window.attempt), "") for block in blocks), default="")
+    missing = [event.message for event in events
+               if event.kind == missing_kind(cell.id) and event.utc > max(begun_utc, last_utc)]
+    reason = why_hopeless([block.window for block in blocks]) if last_utc >= begun_utc else None
+    if reason is None and len(missing) >= _MISSING_MAX:
+        reason = f"{len(missing)} blocks in a row brought no usable recording. Last: {missing[-1]}"
     if reason is not None:
         _fail(work, [cell], reason, services)
     return reason is not None
@@ -124,9 +128,24 @@ def _wanted(work: DeviceWork, cells: Sequence[Cell], number: int, services: Serv
 
 
 def _spent_ns(work: DeviceWork, services: Services) -> int:
-    """Time that this campaign's finished blocks took on the device."""
-    done = [attempt for attempt in services.store.attempts(work.campaign_id, work.device) if attempt.ended_utc]
-    return sum(attempt.expected_ns or 0 for attempt in done)
+    """Time that this campaign's blocks took on the device; those that were only queued took none."""
+    return sum(_took_ns(attempt) for attempt in services.store.attempts(work.campaign_id, work.device))
+
+
+def _took_ns(attempt: BlockAttempt) -> int:
+    """What it should take, for a block of which nobody saw how long it took."""
+    seconds = took_s(attempt)
+    if seconds is not None:
+        return round(seconds * 1e9)
+    return attempt.expected_ns or 0 if attempt.state == "done" else 0
+
+
+def took_s(attempt: BlockAttempt) -> float | None:
+    """Seconds from start to end; None where either is unknown."""
+    if attempt.started_utc is None or attempt.ended_utc is None:
+        return None
+    begun, ended = (datetime.fromisoformat(text) for text in (attempt.started_utc, attempt.ended_utc))
+    return (ended - begun).total_seconds()
 
 
 def _fail(work: DeviceWork, cells: Sequence[Cell], reason: str, services: Services) -> None:

@@ -6,14 +6,13 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from lab.analysis.summarise import summarise
 from lab.domain.block import Cell
 from lab.domain.queue import BlockAttempt
 
 from .base import Services
-from .next_block import half_width_ratio
+from .next_block import half_width_ratio, took_s
 from .planning import groups_of
 from .stopping import first_stage_blocks
 
@@ -143,17 +142,10 @@ def _device_eta_s(attempts: Sequence[BlockAttempt], planned: int) -> float | Non
     """Blocks left times what a block took so far, or should take."""
     ended = [attempt for attempt in attempts if attempt.state == "done"]
     left = max(planned - len(ended), sum(attempt.state == "queued" for attempt in attempts))
-    took = [seconds for attempt in ended if (seconds := _took_s(attempt)) is not None]
+    took = [seconds for attempt in ended if (seconds := took_s(attempt)) is not None]
     expected = [attempt.expected_ns / 1e9 for attempt in attempts if attempt.expected_ns]
     each = statistics.median(took) if took else statistics.median(expected) if expected else None
     return None if each is None else left * each
-
-
-def _took_s(attempt: BlockAttempt) -> float | None:
-    if attempt.started_utc is None or attempt.ended_utc is None:
-        return None
-    begun, ended = (datetime.fromisoformat(text) for text in (attempt.started_utc, attempt.ended_utc))
-    return (ended - begun).total_seconds()
 
 
 def _campaign_eta_s(devices: Sequence[DeviceStanding], services: Services) -> float | None:

@@ -29,8 +29,8 @@ def gc(*, dry_run: bool, keep_days: float, as_json: bool) -> None:
     click.echo(f"{'Would remove' if dry_run else 'Removed'} {len(found.artifacts)} artifacts, {len(found.traces)} "
                f"recordings and {len(found.half_written)} half-written files: {found.freed_bytes / 1e6:.1f} MB.")
     if found.kept_for:
-        click.echo(f"No whole artifact goes while campaigns are unfinished: {', '.join(found.kept_for)}. Their blocks in "
-                   "the queue may need them; let them end, or `lab campaigns cancel` them.", err=True)
+        click.echo(f"No whole artifact goes while campaigns are unfinished: {', '.join(found.kept_for)}. Their blocks "
+                   "in the queue may need them; let them end, or `lab campaigns cancel` them.", err=True)
     if dry_run:
         for name in (*found.artifacts, *found.traces, *found.half_written):
             click.echo(f"  {name}")

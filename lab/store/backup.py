@@ -63,8 +63,9 @@ def backup(home: Path, target: Path, progress: Listener = ignore_progress) -> Ba
     """Write all that cannot be made again to `target`, a .tar.gz that only its owner can read; whole or not at all.
 
     Campaigns may go on: the archive holds one moment of lab.db, every trace that this names, every artifact, and what
-    waited in the spool and the queue before. Caches are left out. Raises StoreError if there is no lab.db, it is damaged, `target` exists, or the
-    disk refuses; a missing or damaged artifact or trace is reported and keeps nothing else from being saved.
+    waited in the spool and the queue before. Caches are left out. Raises StoreError if there is no lab.db, it is
+    damaged, `target` exists, or the disk refuses; a missing or damaged artifact or trace is reported and keeps
+    nothing else from being saved.
     """
     if not (home / DATABASE_NAME).is_file():
         raise StoreError(f"there is no lab database at {home / DATABASE_NAME}: nothing to back up; set LAB_HOME")

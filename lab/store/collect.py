@@ -45,10 +45,10 @@ def gc(home: Path, *, dry_run: bool, keep_days: float = KEEP_DAYS, clock: Callab
     """Remove artifacts and traces that no line of lab.db names and that are older than `keep_days` days.
 
     Whole artifacts stay while any campaign is unfinished: a block in the queue names the sample input it binds, which
-    no line does. Nothing else in LAB_HOME is touched: not the spool, whose blocks are not in lab.db yet, nor caches. The
-    caller sees to it that nobody writes to lab.db meanwhile: a file left by a process that was killed, and taken over
-    by the next one, could go in between. Raises ConfigError for too few days, StoreError if there is no lab.db (a
-    worker's home has none, and all its files would go) or the disk refuses.
+    no line does. Nothing else in LAB_HOME is touched: not the spool, whose blocks are not in lab.db yet, nor caches.
+    The caller sees to it that nobody writes to lab.db meanwhile: a file left by a process that was killed, and taken
+    over by the next one, could go in between. Raises ConfigError for too few days, StoreError if there is no lab.db
+    (a worker's home has none, and all its files would go) or the disk refuses.
     """
     if keep_days < KEEP_DAYS_MIN:
         raise ConfigError(f"--keep-days: expected at least {KEEP_DAYS_MIN:g}, got {keep_days:g}: files are written "

@@ -23,7 +23,7 @@ FAULTS = 20
 CONTROLLER = """
 import sys
 from pathlib import Path
-from lab import wiring
+from lab.wiring import queue
 from tests.support.campaigns import real_services, small_campaign
 with real_services(Path(sys.argv[1])) as services:
     queue.run_campaign(services, small_campaign(sys.argv[2]), "")
@@ -56,6 +56,7 @@ def killed_in_time(controller, delay_s):
         controller.kill()
         controller.wait()
         return True
+    assert controller.returncode == 0
     return False
 
 
@@ -101,5 +102,5 @@ def test_a_process_on_the_device_dies_at_a_random_moment(tmp_path, seed):
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-    controller.wait()
+    assert controller.wait() == 0
     check_whole(home, workload)

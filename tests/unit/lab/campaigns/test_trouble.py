@@ -91,7 +91,9 @@ class GoneAfter:
 
     def transport(self, services):
         def build(device, profile):
-            if len(list((services.home / "traces").rglob("*.parquet"))) >= self._blocks * 4:
+            fetched = len(list((services.home / "spool").glob("b*/manifest.json")))
+            stored = len(list((services.home / "traces").rglob("*.parquet"))) // 4
+            if fetched + stored >= self._blocks:
                 raise ConnectFailed("gone for good")
             return wiring.build_transport(device, profile, services.home, services.store)
 

@@ -46,6 +46,7 @@ def filled(lab_home):
         store.save_device(samples.DEVICE)
         store.save_campaign(CAMPAIGN_ID, samples.campaign(), samples.WORKLOAD_SHA256, "")
         store.save_cells(CAMPAIGN_ID, [samples.cell()])
+        store.set_campaign_state(CAMPAIGN_ID, "done")
         store.ingest_window(samples.recording(), campaign_id=CAMPAIGN_ID, device="board", block_number=0)
         store.save_compressed(samples.WORKLOAD_SHA256,
                               samples.compressed(sha256=store.artifacts.add_bytes(b"named")), samples.INT8)
@@ -62,15 +63,15 @@ def test_a_backup_comes_back_as_the_lab_it_was(filled, tmp_path):
     archive, again = tmp_path / "lab.tar.gz", tmp_path / "again"
     saved = lab(filled, "backup", str(archive))
     assert saved.returncode == 0, saved.stderr
-    assert f"Wrote {archive}: 3 files" in saved.stdout
+    assert f"Wrote {archive}: 4 files" in saved.stdout
     assert [line for line in saved.stderr.splitlines() if line.endswith("…")] == saved.stderr.splitlines()
     came = lab(again, "restore", str(archive))
     assert came.returncode == 0, came.stderr
-    assert came.stdout.startswith("Restored 3 files")
+    assert came.stdout.startswith("Restored 4 files")
     assert f"into {again}" in came.stdout
     assert lab(again, "results", "--json").stdout == lab(filled, "results", "--json").stdout
     assert lab(again, "devices", "list", "--json").stdout == lab(filled, "devices", "list", "--json").stdout
-    assert artifacts_in(again) == [b"named"]
+    assert artifacts_in(again) == artifacts_in(filled)
 
 
 def test_a_backup_is_taken_beside_a_controller(filled, tmp_path):
@@ -148,7 +149,8 @@ def test_gc_lists_then_removes_what_nothing_names(filled):
     (listed,) = [line.strip() for line in would.stdout.splitlines()[1:]]
     assert (filled / listed).read_bytes() == b"orphan"
     done = json.loads(lab(filled, "gc", "--json").stdout)
-    assert done == {"artifacts": [listed], "traces": [], "half_written": [], "freed_bytes": 6, "is_dry_run": False}
+    assert done == {"artifacts": [listed], "traces": [], "half_written": [], "freed_bytes": 6, "kept_for": [],
+                    "is_dry_run": False}
     assert artifacts_in(filled) == [b"named"]
     assert json.loads(lab(filled, "gc", "--json").stdout)["artifacts"] == []
 
@@ -167,6 +169,15 @@ def test_gc_removes_nothing_beside_a_controller_but_may_look(filled):
         assert refused.returncode == 1
         assert "Cannot remove files while somebody works" in refused.stderr
         assert lab(filled, "gc", "--dry-run").returncode == 0
+    assert artifacts_in(filled) == [b"named", b"orphan"]
+
+
+def test_gc_says_for_whose_sake_it_keeps_artifacts(filled):
+    with Store.open(filled) as store:
+        store.set_campaign_state(CAMPAIGN_ID, "waiting")
+    done = lab(filled, "gc")
+    assert done.returncode == 0
+    assert "unfinished: first." in done.stderr
     assert artifacts_in(filled) == [b"named", b"orphan"]
 
 

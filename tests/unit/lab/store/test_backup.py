@@ -197,10 +197,14 @@ def test_what_the_database_names_and_nobody_has_is_reported_and_the_rest_is_save
     assert (tmp_path / "again" / report.damaged[0]).read_bytes() == b"flipped"
 
 
-def test_what_nothing_names_is_not_saved(filled, tmp_path):
-    filled.artifacts.add_bytes(b"not named")
+def test_an_artifact_that_only_the_queue_names_is_saved_and_a_trace_that_nothing_names_is_not(filled, tmp_path):
+    """A queued block binds a sample input that no line of the database names."""
+    sample = filled.artifacts.add_bytes(b"sample input")
+    half = f"artifacts/{sample[:2]}/.tmp-dead"
+    for name in (half, f"traces/ab/ab{'0' * 62}.parquet", "artifacts/notes", "artifacts/ab/notes"):
+        put(filled.home, name)
     backup(filled.home, tmp_path / "lab.tar.gz")
-    assert names_in(tmp_path / "lab.tar.gz") == ["lab.db", MANIFEST_NAME]
+    assert names_in(tmp_path / "lab.tar.gz") == ["lab.db", f"artifacts/{sample[:2]}/{sample}", MANIFEST_NAME]
 
 
 def test_progress_says_what_and_how_far(filled, tmp_path):

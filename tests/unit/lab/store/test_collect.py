@@ -18,6 +18,13 @@ from .conftest import CAMPAIGN_ID
 DAY_S = 24 * 3600
 
 
+@pytest.fixture
+def filled(filled):
+    """Its campaign has ended."""
+    filled.set_campaign_state(CAMPAIGN_ID, "done")
+    return filled
+
+
 def in_days(days):
     """A clock that many days ahead."""
     return lambda: time.time() + days * DAY_S
@@ -61,6 +68,27 @@ def test_old_files_that_nothing_names_go_and_named_ones_stay(filled):
     assert [path.exists() for path in (*kept, *gone)] == [True, True, False, False]
     filled.artifacts.verify(kept[0].name)
     assert len(filled.cell_blocks(samples.cell().id)) == 1
+
+
+@pytest.mark.parametrize("state", ["pending", "queued", "preparing", "measuring", "waiting", "whatever comes"])
+def test_whole_artifacts_stay_while_a_campaign_is_unfinished(filled, state):
+    """Its blocks in the queue name sample inputs that the database does not."""
+    filled.set_campaign_state(CAMPAIGN_ID, state)
+    path, trace = add(filled, b"sample input"), orphan_trace(filled)
+    half = path.parent / ".tmp-dead"
+    half.write_bytes(b"half")
+    found = collect(filled)
+    assert (found.kept_for, found.artifacts, len(found.traces), len(found.half_written)) == (("first",), (), 1, 1)
+    assert [each.exists() for each in (path, trace, half)] == [True, False, False]
+    assert found.freed_bytes == len(b"orphan") + len(b"half")
+
+
+@pytest.mark.parametrize("state", ["done", "partial", "failed", "cancelled"])
+def test_ended_campaigns_keep_nothing(filled, state):
+    filled.set_campaign_state(CAMPAIGN_ID, state)
+    path = add(filled, b"sample input")
+    assert collect(filled).kept_for == ()
+    assert not path.exists()
 
 
 def test_a_dry_run_says_the_same_and_removes_nothing(filled):

@@ -362,3 +362,10 @@ def test_reading_leaves_no_new_file(lab_home, filled):
         with pytest.raises(NotFound):
             reader.campaign("unknown")
     assert sorted(path.name for path in lab_home.rglob("*") if not path.name.endswith(("-wal", "-shm"))) == before
+
+
+def test_a_recording_is_known_by_its_hash_once_it_is_kept(filled):
+    assert not filled.has_window(SHA256)
+    ingest(filled)
+    assert filled.has_window(SHA256)
+    assert not filled.has_window("0" * 64)
