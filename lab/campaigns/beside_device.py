@@ -80,8 +80,8 @@ def left_behind(services: HostServices, is_taken: Callable[[str, BlockManifest],
         if manifest.block_id == but:
             continue
         if services.shared is not None and is_taken(campaign_id, manifest):
-            spool.drop(manifest)
             spool.fulfil(manifest)
+            spool.drop(manifest)
             continue
         share(manifest, services)
         found.append([campaign_id, asdict(manifest), services.shared is not None])
@@ -114,5 +114,6 @@ def _kept(order: BlockOrder, services: HostServices) -> BlockManifest | None:
 def _collect_promised(order: BlockOrder, services: HostServices) -> None:
     spool = host_spool(services)
     for earlier in spool.promised(order.device):
-        if earlier != order and spool.manifest(earlier.plan.block_id) is None:
+        is_here = spool.manifest(earlier.plan.block_id) is not None
+        if earlier != order and not is_here and earlier in spool.promised(order.device):  # not taken just now
             share(run_block(earlier, services, may_start=False), services)

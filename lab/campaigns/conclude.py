@@ -9,6 +9,7 @@ from typing import Literal
 from lab.analysis.compare import compare
 from lab.analysis.summarise import summarise
 from lab.domain.block import Cell
+from lab.domain.device import DeviceProfile
 from lab.domain.flags import Flag
 from lab.domain.recording import BlockWindows
 from lab.domain.result import Comparison, Result
@@ -27,26 +28,25 @@ def conclude_device(campaign_id: str, cells: Sequence[Cell], services: Services,
     recordings are all of an earlier artifact gets a void result: its old numbers must not stand beside the new file.
     """
     blocks = {cell.id: services.store.cell_blocks(cell.id) for cell in cells}
+    known = [cell for cell in cells if blocks[cell.id] or services.store.result(cell.id) is not None]
+    profiles = {name: services.profile(services.store.device(name).profile)[0]  # read once: that takes 50 ms
+                for name in {cell.device for cell in known}}
     results = {}
     comparisons: list[Comparison] = []
-    for cell in cells:
-        if not blocks[cell.id] and services.store.result(cell.id) is None:
-            continue
-        profile, _ = services.profile(services.store.device(cell.device).profile)
-        result = summarise(cell, blocks[cell.id], profile)
+    for cell in known:
+        result = summarise(cell, blocks[cell.id], profiles[cell.device])
         results[cell.id] = replace(result, flags=(*result.flags, *flags))
         services.store.save_result(results[cell.id])
-        comparisons += _against_baseline(cell, cells, blocks, services)
+        comparisons += _against_baseline(cell, cells, blocks, profiles[cell.device])
     services.store.save_comparisons(campaign_id, comparisons)
     return results
 
 
 def _against_baseline(cell: Cell, cells: Sequence[Cell], blocks: dict[str, tuple[BlockWindows, ...]],
-                      services: Services) -> list[Comparison]:
+                      profile: DeviceProfile) -> list[Comparison]:
     baseline = baseline_of(cell, cells)
     if baseline is None or baseline.id == cell.id:
         return []
-    profile, _ = services.profile(services.store.device(cell.device).profile)
     return [compare(metric, cell.id, blocks[cell.id], baseline.id, blocks[baseline.id], profile)
             for metric in COMPARED]
 

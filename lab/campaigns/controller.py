@@ -62,8 +62,7 @@ class Controller:
         ingest_leftovers(self.services)
         cells = self.planned(campaign_id, campaign, workload, source_text)
         unfinished = self.conclude(campaign_id, campaign, workload, cells)
-        for cell in unfinished:
-            store.set_cell_state(campaign_id, cell.id, "waiting")
+        store.set_cell_states(campaign_id, [cell.id for cell in unfinished], "waiting")
         if not unfinished:
             return end_campaign(campaign_id, self.services)
         return [self._contact(campaign_id, epoch, name, 1)
@@ -199,9 +198,7 @@ class Controller:
             block_id=plan.block_id, attempt=plan.attempt, campaign_id=work.campaign_id, device=work.device,
             number=plan.number, state="queued", expected_ns=expected_ns, queued_utc=utc_now()))
         measured = {window.cell_id for window in plan.windows}
-        for cell in work.cells:
-            if cell.id in measured:
-                store.set_cell_state(work.campaign_id, cell.id, "measuring")
+        store.set_cell_states(work.campaign_id, [cell.id for cell in work.cells if cell.id in measured], "measuring")
         return block_call(work.campaign_id, epoch, order_to_json(order), 1,
                           store.campaign(work.campaign_id).priority)
 

@@ -27,8 +27,8 @@ def ingest(campaign_id: str, manifest: BlockManifest, services: Services) -> int
         except ProtocolMismatch as error:
             cell_id = None if entry.cell_id == IDLE_CELL else entry.cell_id
             services.store.record_failure(campaign_id, cell_id, manifest.device, "analyse", "recording", str(error))
+    spool.fulfil(manifest)  # first: what is neither promised nor here needs no looking for
     spool.drop(manifest)
-    spool.fulfil(manifest)
     return new
 
 
@@ -42,8 +42,8 @@ def ingest_leftovers(services: Services) -> int:
         try:
             new += ingest(campaign_id, manifest, services)
         except StoreError as error:
-            place = host_spool(services).reject(manifest)
             host_spool(services).fulfil(manifest)
+            place = host_spool(services).reject(manifest)
             services.listener(ProgressEvent(
                 stage="analyse", subject=manifest.device,
                 text=f"block {manifest.block_id} of an earlier campaign cannot be used ({error}); kept in {place}"))

@@ -174,8 +174,7 @@ def is_unfinished(cell: Cell, result: Result | None, campaign: Campaign, service
     if len(blocks) >= protocol.blocks_max:
         return False
     first = blocks[:first_stage_blocks(protocol)]
-    profile, _ = services.profile(services.store.device(cell.device).profile)
-    seen = summarise(cell, first, profile) if first else None
+    seen = summarise(cell, first, services.profile(services.store.device(cell.device).profile)[0]) if first else None
     return needs_more(protocol, result.n_blocks if result else 0, {cell.id: half_width_ratio(seen)}, spent_ns,
                       blocks_seen=len(first) or None).more
 

@@ -96,5 +96,4 @@ def _power_cycle(campaign_id: str, name: str, failures: int, again_id: str, serv
 
 
 def _hold(campaign_id: str, cells: Sequence[Cell], state: str, reason: str, services: Services) -> None:
-    for cell in cells:
-        services.store.set_cell_state(campaign_id, cell.id, state, reason)
+    services.store.set_cell_states(campaign_id, [cell.id for cell in cells], state, reason)

@@ -108,8 +108,8 @@ def _take(campaign_id: str, manifest: BlockManifest, services: Services, shared:
     except StoreError as error:
         if error.transient:
             raise
-        place = spool.reject(manifest)
         spool.fulfil(manifest)
+        place = spool.reject(manifest)
         services.listener(ProgressEvent(stage="analyse", subject=manifest.device,
                                         text=f"block {manifest.block_id} is unusable ({error}); it is in {place}"))
         services.store.record_failure(campaign_id, None, manifest.device, "analyse", "recording",

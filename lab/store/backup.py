@@ -44,7 +44,7 @@ _UNFINISHED = (".part", ".partial")
 
 @dataclass(frozen=True, kw_only=True)
 class BackupReport:
-    """What went into the archive; `missing` and `damaged` are paths under LAB_HOME that the database names."""
+    """What went into the archive; `missing` are paths under LAB_HOME that lab.db names, `damaged` artifacts there."""
 
     files: int
     archive_bytes: int

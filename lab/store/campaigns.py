@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from lab.domain.block import Cell
 from lab.domain.campaign import Campaign, Technique
@@ -138,6 +138,13 @@ class CampaignRecords(Connection):
                 (state, failure, campaign_id, cell_id))
             if not changed:
                 raise NotFound(f"campaign {campaign_id} has no cell {cell_id}")
+
+    def set_cell_states(self, campaign_id: str, cell_ids: Iterable[str], state: str, failure: str | None = None
+                        ) -> None:
+        """The same for several cells, all or none: one commit instead of one for each."""
+        with self._transaction():
+            for cell_id in cell_ids:
+                self.set_cell_state(campaign_id, cell_id, state, failure)
 
     def record_failure(self, campaign_id: str, cell_id: str | None, device: str | None, stage: str, kind: str,
                        message: str) -> None:

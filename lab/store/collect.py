@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -64,7 +65,7 @@ def gc(home: Path, *, dry_run: bool, keep_days: float = KEEP_DAYS, clock: Callab
         if kept_for:
             unnamed[ARTIFACTS_FOLDER] = [path for path in unnamed[ARTIFACTS_FOLDER] if hash_of_file(path) is None]
         freed_bytes = sum(_remove(path, dry_run=dry_run) for paths in unnamed.values() for path in paths)
-    except OSError as error:
+    except (OSError, sqlite3.Error) as error:
         raise StoreError(f"cannot collect what is not needed in {home}: {error}; what is gone was not needed, so the "
                          "same command goes on from there") from error
     return Collected(artifacts=_names(home, unnamed[ARTIFACTS_FOLDER]), traces=_names(home, unnamed[TRACES_FOLDER]),

@@ -1,4 +1,4 @@
-"""Recordings from another machine: taken once, however often they are handed over, and put aside where they are gone."""
+"""Recordings from another machine: taken once however often they are handed over, put aside where they are gone."""
 
 from __future__ import annotations
 

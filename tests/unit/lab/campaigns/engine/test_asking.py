@@ -39,6 +39,6 @@ def test_the_worker_answers_or_says_why_not(services, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAB_ENGINE_URL", f"sqlite:///{services.home / 'engine.db'}")
         with queue.work_apart(home, "devices-bench", ["devices:bench"]), queue.open_engine(services) as engine:
-            assert "cpu_count" in engine.ask(asking(services, "facts"), 60.0)["facts"]
+            assert "cpu_count" in engine.ask(asking(services, "facts"), 60.0)
             with pytest.raises(LabError, match="dance"):
                 engine.ask(asking(services, "dance"), 60.0)
