@@ -18,7 +18,7 @@ from lab import wiring
 from lab.campaigns.block import host_spool
 from lab.devices.session import AgentSession
 from lab.domain.block import BlockManifest, ManifestEntry
-from lab.errors import ConfigError, ConnectFailed, DeviceError
+from lab.errors import ConfigError, ConnectFailed, DeviceError, HostKeyError
 from lab.wiring import queue
 from tests.support.campaigns import INT8, INT8_CHANNELS, CutOnce, real_services, small_campaign, write_pair
 
@@ -81,6 +81,22 @@ def test_a_device_that_never_comes_back_leaves_what_it_measured_and_a_reason(lab
         progress, rows = finish(services, small_campaign(workload))
         assert progress.state == "done"
         assert {row.result.n_blocks for row in rows} == {3}
+
+
+def test_what_no_retry_can_help_fails_the_cells_at_once(lab_home, workload):
+    """Another host key is for a person to look at: told once, and the device is not set aside for it."""
+    asked = []
+
+    def refuse(device, _profile):
+        asked.append(device.name)
+        raise HostKeyError("the key is another one")
+
+    with real_services(lab_home, transport=refuse) as services:
+        progress, rows = finish(services, small_campaign(workload))
+        assert (progress.state, progress.cells_failed) == ("failed", 2)
+        assert all("the key is another one" in row.failure for row in rows)
+        assert asked == ["local"]
+        assert services.store.health("local").quarantined_utc is None
 
 
 class GoneAfter:
