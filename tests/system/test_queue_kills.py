@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lab.campaigns.engine import database
 from tests.conftest import need
 from tests.support.campaigns import real_services, write_pair
 from tests.support.outages import WHOLE_S, database_away_for
@@ -42,3 +43,14 @@ def test_postgres_is_stopped_at_once_and_started_again_in_the_middle(tmp_path, m
             database_away_for(server, 3.0)
             wait_until(lambda: is_over(services.store, campaign_id), WHOLE_S, bench.said)
         check_whole(bench, campaign_id)
+
+
+def test_a_process_that_comes_while_another_makes_the_tables_waits_for_them_all():
+    """Some of them being there is not enough: the first call into the queue would fail for want of a column."""
+    need("postgres", AVAILABLE)
+    with Postgres() as server:
+        database.prepare(server.url())
+        (latest,), = server.execute("SELECT version FROM dbos.dbos_migrations")
+        server.execute(f"UPDATE dbos.dbos_migrations SET version = {latest - 1}")
+        database.prepare(server.url())
+        assert server.execute("SELECT version FROM dbos.dbos_migrations") == [(latest,)]

@@ -21,6 +21,7 @@ VERSION = "lab-wf-1"
 """Raised only when the order of calls changes so that old ones cannot go on; the queue is drained before."""
 
 ENGINE_FILE = "engine.db"
+_SCHEMA = "dbos"
 _HAS_TABLES = "SELECT count(*) FROM sqlite_master WHERE name = 'workflow_status'"
 URL_VARIABLE = "LAB_ENGINE_URL"
 
@@ -77,14 +78,16 @@ def _prepare_file(url: str) -> None:
 
 
 def _migrate_server(url: str) -> None:
-    """Make the tables if nobody has; a worker's role need not be able to."""
+    """Make the tables unless they are all there; a worker's role need not be able to.
+
+    Asked by version, since another process may be making them at this moment: then dbos waits for it.
+    """
+    from dbos._migration import should_migrate
     from sqlalchemy.exc import SQLAlchemyError
 
     engine = connect(url)
     try:
-        with engine.connect() as connection:
-            is_new = connection.exec_driver_sql("SELECT to_regclass('dbos.workflow_status')").scalar() is None
-        if is_new:
+        if should_migrate(engine, _SCHEMA, use_listen_notify=True):
             _migrate(url)
     except SQLAlchemyError as error:
         raise StoreError(f"cannot reach the queue at {without_password(url)}: {error}. Check {URL_VARIABLE} and that "
