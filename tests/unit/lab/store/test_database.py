@@ -219,8 +219,8 @@ def test_the_third_layout_adds_what_the_queue_needs_and_nothing_else():
     assert set(after) - set(before) == {"block_attempts", "device_health", "reservations", "grants"}
     assert columns_added(before, after) == [
         ("devices", "agent_host", "TEXT", True, "'controller'"), ("devices", "pools", "TEXT", True, "'[]'"),
-        ("devices", "power", "TEXT", True, "'[]'"), ("campaigns", "priority", "INTEGER", True, "'10'"),
-        ("campaigns", "epoch", "INTEGER", True, "'0'")]
+        ("devices", "power", "TEXT", True, "'[]'"), ("campaigns", "priority", "INTEGER", True, "10"),
+        ("campaigns", "epoch", "INTEGER", True, "0")]
     changed = {"devices", "campaigns"}
     assert all(after[name] == before[name] for name in before if name not in changed)
     assert {name for name in views if views[name] != views_before[name]} == {"campaign_view"}
