@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.controller_process import controller, cpu_ratio, rss_peak_mib
 from benchmarks.table import Row
 from lab import wiring
 from lab.domain.campaign import PROTOCOLS, Campaign, Settings, StepSpec, Technique
@@ -26,8 +22,8 @@ AWAY = "nobody"
 """The agent host whose worker does not run, so that nothing of the campaign can go on once it is planned."""
 
 _PLAN_TIMEOUT_S = 900.0
+_START_TIMEOUT_S = 60.0
 _SETTLE_S = 3.0
-_STATUS_KIB = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +86,8 @@ def watch(folder: Path, size: Size, idle_s: float) -> Waiting:
         for name in campaign.devices:
             services.store.save_device(Device(name=name, url="virtual:virtual-pi4", profile="virtual-pi4",
                                               agent_host=AWAY))
-        with controller(home) as pid, queue.open_engine(services) as engine:
-            _until(lambda: bool(engine.workers()), "the controller does not work")
+        with queue.open_engine(services) as engine, controller(home) as pid:
+            _until(lambda: bool(engine.workers()), "the controller does not work", _START_TIMEOUT_S)
             time.sleep(_SETTLE_S)
             idle_empty_ratio, rss_empty_mib = cpu_ratio(pid, idle_s), rss_peak_mib(pid)
             begun_s = time.monotonic()
@@ -119,45 +115,9 @@ def campaign_of(size: Size, workload: str) -> Campaign:
         protocol=replace(PROTOCOLS["quick"], order_seed=1))
 
 
-@contextlib.contextmanager
-def controller(home: Path) -> Iterator[int]:
-    """The process of `lab worker` in a home of its own; its process id."""
-    environment = {**os.environ, "LAB_HOME": str(home)}
-    line = [sys.executable, "-m", "lab.cli.main", "worker"]
-    with (home / "controller.log").open("wb") as log:
-        process = subprocess.Popen(line, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    try:
-        yield process.pid
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def cpu_ratio(pid: int, length_s: float) -> float:
-    """Processor seconds of the process per second, over so many seconds."""
-    begun_s, before_s = time.monotonic(), _cpu_s(pid)
-    time.sleep(length_s)
-    return (_cpu_s(pid) - before_s) / (time.monotonic() - begun_s)
-
-
-def rss_peak_mib(pid: int) -> float:
-    """Most memory that the process had resident so far."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / _STATUS_KIB
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _until(condition, what: str) -> None:
-    deadline = time.monotonic() + _PLAN_TIMEOUT_S
+def _until(condition: Callable[[], bool], what: str, timeout_s: float = _PLAN_TIMEOUT_S) -> None:
+    deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{what} after {_PLAN_TIMEOUT_S:g} s")
+            raise RuntimeError(f"{what} after {timeout_s:g} s")
         time.sleep(0.1)
