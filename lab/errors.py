@@ -18,6 +18,7 @@
     │   │   └── WorkerDied         the measuring process ended in a window
     │   └── PowerControlError  a device's power could not be switched, or nobody knows whether it was
     ├── MeterError
+    ├── ExecutorTaken          another process has this worker's role
     ├── MeasurementInvalid     numbers arrived but may not be used
     ├── StoreError
     │   ├── RecordingConflict  a place in the database holds other bytes than those that came for it
@@ -123,6 +124,10 @@ class PowerControlError(DeviceError):
 
 class MeterError(LabError):
     """An external power meter failed."""
+
+
+class ExecutorTaken(LabError):
+    """Another live process has this worker's role."""
 
 
 class MeasurementInvalid(LabError):

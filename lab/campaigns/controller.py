@@ -27,7 +27,7 @@ from lab.workloads.base import Workload
 from .base import ProgressEvent, Services
 from .calls import Call, Json, digest
 from .conclude import baseline_of, conclude_device
-from .ending import end_campaign, why_open
+from .ending import end_campaign, open_cells, why_open
 from .ingest import ingest_leftovers
 from .next_block import DeviceWork, is_unfinished, next_blocks
 from .order_json import manifest_from_json, order_to_json
@@ -36,10 +36,8 @@ from .pools import resolve
 from .prepare import fail_cells, note_facts
 from .recovery import outcome_from_json
 from .setbacks import after_failed_device, kept_back
+from .states import CAMPAIGN_OVER
 from .taking import block_call, brief_of, take_block, take_recordings
-
-FINAL = frozenset({"done", "failed"})
-STOPPED = frozenset({"cancelled", "done", "partial", "failed"})
 
 
 class Controller:
@@ -171,7 +169,10 @@ class Controller:
         """A block that an earlier worker process started and a later one fetched."""
         known = manifest_from_json(manifest)
         take_recordings(campaign_id, known, self.services, is_shared=is_shared)
-        self.services.store.end_attempt(known.block_id, known.attempt, "done" if known.state == "done" else "void")
+        attempts = self.services.store.attempts(campaign_id, known.device)
+        if any((each.block_id, each.attempt, each.state) == (known.block_id, known.attempt, "queued")
+               for each in attempts):  # how another one ended is known better by those who saw it
+            self.services.store.end_attempt(known.block_id, known.attempt, "done" if known.state == "done" else "void")
         return []
 
     def broke(self, campaign_id: str, error: Exception) -> None:
@@ -184,7 +185,7 @@ class Controller:
     def is_current(self, campaign_id: str, epoch: int) -> bool:
         """Whether the campaign is still at this epoch and nobody stopped it; calls of an earlier one do nothing."""
         summary = self.services.store.campaign(campaign_id)
-        return summary.epoch == epoch and summary.state not in STOPPED
+        return summary.epoch == epoch and summary.state not in CAMPAIGN_OVER
 
     def workload(self, campaign: Campaign) -> Workload:
         """The campaign's workload, kept in memory."""
@@ -216,7 +217,7 @@ class Controller:
         cells = store.cells(campaign_id)
         others = self._registered() - {device}
         settled = {self._key(cell): cell for cell in cells if cell.device in others and store.facts(cell.device)
-                   and states[cell.id][0] in {"ready", "measuring"}}
+                   and states[cell.id][0] in {"ready", "measuring"}}  # what is missed here comes from the cache
         calls = {}
         for cell in self._to_measure(campaign_id, device):
             key = self._key(cell)
@@ -227,8 +228,8 @@ class Controller:
             facts = store.facts(device)
             profile, _ = self.services.profile(store.device(device).profile)
             args = [campaign_id, epoch, key, to_text(cell), to_text(facts[0] if facts else None), to_text(profile)]
-            calls[key] = Call(name="compress", id=f"{campaign_id}:{epoch}:compress:{key}", queue="compress", args=args,
-                              priority=store.campaign(campaign_id).priority)
+            calls[key] = Call(name="compress", id=f"{campaign_id}:{epoch}:compress:{device}:{key}", queue="compress",
+                              args=args, priority=store.campaign(campaign_id).priority)
         return list(calls.values())
 
     def _to_measure(self, campaign_id: str, device: str) -> list[Cell]:
@@ -297,9 +298,7 @@ class Controller:
         return [cell for cell in self.services.store.cells(campaign_id) if known[cell.id][0] in wanted]
 
     def _open(self, campaign_id: str, device: str) -> list[Cell]:
-        states = self.services.store.cell_states(campaign_id)
-        return [cell for cell in self.services.store.cells(campaign_id)
-                if cell.device == device and states[cell.id][0] not in FINAL]
+        return open_cells(campaign_id, device, self.services)
 
     def _under_way(self, campaign_id: str, device: str) -> bool:
         return any(attempt.state == "queued" for attempt in self.services.store.attempts(campaign_id, device))

@@ -9,8 +9,10 @@ from lab.domain.block import Cell
 from lab.domain.campaign import Campaign
 
 from .base import Services
+from .ids import campaign_id_of
 from .next_block import is_unfinished
 from .planning import expand, groups_of
+from .pools import resolve
 from .stopping import first_stage_blocks
 
 _START_NS = 1_000_000_000
@@ -57,6 +59,7 @@ def look_ahead(campaign: Campaign, services: Services) -> DryRun:
     from lab.domain.settings_text import settings_text
 
     store = services.store
+    campaign = resolve(campaign_id_of(campaign), campaign, store)
     workload = services.workload(campaign.workload)
     profiles = {name: services.profile(store.device(name).profile) for name in campaign.devices}
     cells = expand(campaign, workload.sha256, profiles)

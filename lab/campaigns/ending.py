@@ -6,8 +6,7 @@ from lab.domain.block import Cell
 
 from .base import ProgressEvent, Services
 from .calls import Call
-
-_OVER = frozenset({"done", "failed"})
+from .states import CELL_OVER
 
 
 def end_campaign(campaign_id: str, services: Services) -> list[Call]:
@@ -17,14 +16,14 @@ def end_campaign(campaign_id: str, services: Services) -> list[Call]:
     """
     store = services.store
     states = [state for state, _ in store.cell_states(campaign_id).values()]
-    if all(state in _OVER for state in states):
+    if all(state in CELL_OVER for state in states):
         done = states.count("done")
         if done == len(states):
             _finish(campaign_id, "done", None, services)
         else:
             _finish(campaign_id, "partial" if done else "failed",
                     f"{len(states) - done} of {len(states)} cells have no result", services)
-    elif all(state in _OVER or state == "held" for state in states):
+    elif all(state in CELL_OVER or state == "held" for state in states):
         held = states.count("held")
         store.set_campaign_state(campaign_id, "waiting", f"{held} of {len(states)} cells wait for a device")
     return []
@@ -34,6 +33,13 @@ def _finish(campaign_id: str, state: str, failure: str | None, services: Service
     services.listener(ProgressEvent(stage="analyse", subject="results", text="comparing"))
     services.store.set_campaign_state(campaign_id, state, failure)
     services.notify(campaign_id, state, failure)
+
+
+def open_cells(campaign_id: str, device: str, services: Services) -> list[Cell]:
+    """The device's cells that have neither a result nor a reason why not."""
+    states = services.store.cell_states(campaign_id)
+    return [cell for cell in services.store.cells(campaign_id)
+            if cell.device == device and states[cell.id][0] not in CELL_OVER]
 
 
 def why_open(cell: Cell, services: Services) -> str:

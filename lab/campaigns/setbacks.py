@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lab.domain.block import Cell
+from lab.errors import StoreError
 from lab.store.codec import to_text
 from lab.store.connection import utc_now
 
@@ -17,7 +18,7 @@ from .prepare import fail_cells
 from .recovery import Outcome, next_rung
 
 BUSY_PAUSE_S = 5.0
-"""How soon a device that somebody else holds is asked again."""
+"""How soon a device is asked again that somebody else holds, or whose worker cannot reach the shared files."""
 
 RESERVED_PAUSE_S = 30.0
 """How often a device that is reserved until some time is looked at again."""
@@ -30,7 +31,7 @@ def after_failed_device(campaign_id: str, device: str, cells: Sequence[Cell], st
                         again: Call, services: Services) -> list[Call]:
     """What follows a failure of the device itself; `again` is the call that would try once more."""
     store = services.store
-    if failed.kind == "DeviceBusy":
+    if failed.kind == "DeviceBusy" or (failed.transient and isinstance(failed.as_error(), StoreError)):
         _hold(campaign_id, cells, "waiting", failed.text, services)
         return [replace(again, delay_s=BUSY_PAUSE_S)]
     if not failed.transient:

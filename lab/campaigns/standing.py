@@ -14,9 +14,8 @@ from lab.domain.queue import BlockAttempt
 from .base import Services
 from .next_block import half_width_ratio, took_s
 from .planning import groups_of
+from .states import CAMPAIGN_OVER, CELL_OVER
 from .stopping import first_stage_blocks
-
-OVER = frozenset({"done", "failed"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +71,7 @@ def standing(campaign_id: str, seen: Sequence[WorkerSeen], services: Services) -
     names = list(dict.fromkeys(cell.device for cell in cells))
     devices = tuple(_device(summary.id, name, [cell for cell in cells if cell.device == name], seen, services)
                     for name in names)
-    is_over = summary.state in {"done", "partial", "failed", "cancelled"}
+    is_over = summary.state in CAMPAIGN_OVER
     return Standing(
         campaign_id=summary.id, name=summary.name, owner=summary.owner, state=summary.state, failure=summary.failure,
         priority=summary.priority, cells_total=summary.cells_total, cells_done=summary.cells_done,
@@ -94,14 +93,14 @@ def _device(campaign_id: str, name: str, cells: Sequence[Cell], seen: Sequence[W
     return DeviceStanding(
         device=name, agent_host=host, state=state, text=text, cells=dict(counts), blocks_done=len(done),
         blocks_planned=max(planned, len(done)), half_width_ratio=_half_width(cells, services),
-        eta_s=_device_eta_s(attempts, planned) if state not in {*OVER, "partial", "held"} else None)
+        eta_s=_device_eta_s(attempts, planned) if state not in {*CELL_OVER, "partial", "held"} else None)
 
 
 def _state(name: str, host: str, counts: Counter[str], said: Sequence[tuple[str, str | None]],
            attempts: Sequence[BlockAttempt], planned: int, seen: Sequence[WorkerSeen], services: Services
            ) -> tuple[str, str]:
     reason = next((failure for _, failure in said if failure), None)
-    if set(counts) <= OVER:
+    if set(counts) <= CELL_OVER:
         state = "done" if counts["done"] == len(said) else "partial" if counts["done"] else "failed"
         return state, reason or ""
     if counts["held"]:
@@ -122,7 +121,7 @@ def _measuring(name: str, doing: str, attempts: Sequence[BlockAttempt], planned:
     others = [attempt for attempt in services.store.attempts(device=name)
               if attempt.state == "queued" and attempt.campaign_id not in {mine.campaign_id for mine in attempts}]
     note = f"; shares the device with {len({other.campaign_id for other in others})} more" if others else ""
-    state = "cooling" if "cooling" in doing else "waiting" if doing.startswith("waiting") else "measuring"
+    state = "waiting" if doing.startswith("waiting") else "measuring"
     return state, f"block {ended + 1} of {max(planned, ended + 1)}{': ' + doing if doing else ''}{note}"
 
 
@@ -153,7 +152,7 @@ def _campaign_eta_s(devices: Sequence[DeviceStanding], services: Services) -> fl
     sharing, apart = 0.0, [0.0]
     urls = {device.name: device.url for device in services.store.devices()}
     for each in devices:
-        if each.state in {*OVER, "partial", "held"}:
+        if each.state in {*CELL_OVER, "partial", "held"}:
             continue
         if each.eta_s is None:
             return None

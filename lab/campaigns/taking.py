@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from lab.domain.block import BlockManifest, Cell
+from lab.domain.block import BlockManifest
 from lab.domain.queue import AttemptState, BlockAttempt
 from lab.errors import MeasurementInvalid, StoreError
 from lab.store.connection import utc_now
@@ -15,7 +14,7 @@ from lab.store.connection import utc_now
 from .base import ProgressEvent, Services, Shared
 from .block import host_spool
 from .calls import Call, Json
-from .ending import end_campaign
+from .ending import end_campaign, open_cells
 from .ingest import ingest
 from .next_block import missing_kind
 from .order_json import manifest_from_json
@@ -42,7 +41,7 @@ def take_block(campaign_id: str, epoch: int, order: Json, tries: int, outcome: J
         if not is_current:
             return []
         again = block_call(campaign_id, epoch, order, tries + 1, services.store.campaign(campaign_id).priority)
-        calls = after_failed_device(campaign_id, brief["device"], _open(campaign_id, brief["device"], services),
+        calls = after_failed_device(campaign_id, brief["device"], open_cells(campaign_id, brief["device"], services),
                                     "measure", failed, again, services)
         if again.id not in {call.id for call in calls}:
             store.end_attempt(brief["block_id"], brief["attempt"], "failed", error=failed.text,
@@ -148,7 +147,7 @@ def _after_broken_block(campaign_id: str, epoch: int, order: Json, manifest: Blo
                                       f"Block {manifest.number}: {manifest.error}")
     if manifest.attempt % _ATTEMPTS_MAX:  # attempts go on counting when the campaign is resumed
         return [_next_attempt(campaign_id, epoch, order, services)]
-    cells = _open(campaign_id, manifest.device, services)
+    cells = open_cells(campaign_id, manifest.device, services)
     error = MeasurementInvalid(
         f"Block {manifest.number} on {manifest.device} ended as {manifest.state!r} {_ATTEMPTS_MAX} times"
         f"{': ' + manifest.error if manifest.error else ''}. Expected it to end by itself. Look at the device with "
@@ -166,12 +165,6 @@ def _next_attempt(campaign_id: str, epoch: int, order: Json, services: Services)
         block_id=plan["block_id"], attempt=attempt, campaign_id=campaign_id, device=brief_of(order)["device"],
         number=plan["number"], state="queued", expected_ns=None, queued_utc=utc_now()))
     return block_call(campaign_id, epoch, again, 1, services.store.campaign(campaign_id).priority)
-
-
-def _open(campaign_id: str, device: str, services: Services) -> Sequence[Cell]:
-    states = services.store.cell_states(campaign_id)
-    return [cell for cell in services.store.cells(campaign_id)
-            if cell.device == device and states[cell.id][0] not in {"done", "failed"}]
 
 
 def _state_of(manifest: BlockManifest) -> AttemptState:

@@ -112,11 +112,12 @@ def watch(campaign: str) -> None:
 def cancel(campaign: str) -> None:
     """Stop CAMPAIGN. A running block ends on its device; what was measured stays."""
     from lab import wiring
+    from lab.campaigns.states import CAMPAIGN_OVER
     from lab.wiring import queue
 
     with wiring.open_services() as services, queue.open_engine(services) as engine:
         summary = services.store.campaign(campaign)
-        if summary.state in queue.OVER:
+        if summary.state in CAMPAIGN_OVER:
             click.echo(f"{summary.name} ({summary.id}) is {summary.state} already; nothing to cancel.")
             return
         engine.cancel(summary.id)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.campaigns.base import HostServices, Listener, Progress, ProgressEvent, Services, ignore_events
 from lab.campaigns.calls import CONTROLLER
+from lab.campaigns.states import CAMPAIGN_ACTIVE, CAMPAIGN_OVER
 from lab.domain.campaign import Campaign
 from lab.domain.device import Device, DeviceProfile
 from lab.wiring import build_transport, compressor, load_workload_for, open_services, owner_of, shared_files
@@ -28,7 +29,6 @@ LOCAL_ROLES = ("controller", "compress", f"devices:{CONTROLLER}")
 """What the process of `lab run` does: everything, for the devices that this machine reaches."""
 
 _LOOK_S = 0.1
-OVER = frozenset({"done", "partial", "failed", "cancelled"})
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def see_through(services: Services, engine: DurableEngine, campaign_id: str) -> 
 def has_ended(engine: DurableEngine, campaign_id: str) -> bool:
     """Whether nothing more will happen by itself."""
     state = engine.progress(campaign_id).state
-    return state in OVER or (state == "waiting" and not engine.live(campaign_id))
+    return state in CAMPAIGN_OVER or (state == "waiting" and not engine.live(campaign_id))
 
 
 @contextmanager
@@ -180,23 +180,21 @@ def release_device(services: Services, name: str, *, kick: bool) -> None:
         store.note_grant(name, "recovered", services.owner, None, "quarantine lifted by a person")
     with open_engine(services) as engine:
         for summary in store.campaigns():
-            states = store.cell_states(summary.id) if summary.state not in OVER else {}
+            states = store.cell_states(summary.id) if summary.state not in CAMPAIGN_OVER else {}
             if any(state == "held" for state, _ in states.values()):
                 engine.restart(summary.id)
 
 
 def revive(services: Services, engine: DurableEngine) -> None:
     """Campaigns that should go on but of which the queue knows nothing, as when its file was lost, begin again."""
-    from lab.campaigns.engine.client import ACTIVE
-
     for summary in services.store.campaigns():
         held = summary.state == "waiting" and summary.failure
-        if summary.state in ACTIVE and not held and not engine.live(summary.id):
+        if summary.state in CAMPAIGN_ACTIVE and not held and not engine.live(summary.id):
             engine.resume(summary.id)
 
 
 def _try_to_work(services: Services, stack: ExitStack) -> bool:
-    from lab.campaigns.engine.guard import ExecutorTaken
+    from lab.errors import ExecutorTaken
 
     try:
         stack.enter_context(work(services))
@@ -299,7 +297,7 @@ def _chores(engine: DurableEngine, services: Services) -> Callable[[], None]:
         state["next"] = time.monotonic() + 10.0
         engine.take_over([line.executor_id for line in engine.workers() if not line.is_alive])
         for summary in services.store.campaigns():
-            if summary.state in OVER and (summary.id, summary.epoch) not in pruned:
+            if summary.state in CAMPAIGN_OVER and (summary.id, summary.epoch) not in pruned:
                 engine.prune(summary.id)
                 pruned.add((summary.id, summary.epoch))
 

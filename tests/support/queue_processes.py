@@ -135,7 +135,7 @@ def _working(home, executor_id, roles):
 
 def _enter_when_free(stack, working):
     """A server may need a moment to see that the process before this one is dead."""
-    from lab.campaigns.engine.guard import ExecutorTaken
+    from lab.errors import ExecutorTaken
 
     deadline = time.monotonic() + _TAKEN_S
     while True:

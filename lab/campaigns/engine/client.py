@@ -13,6 +13,7 @@ from lab.campaigns.calls import Call, Json, plan_call
 from lab.campaigns.ids import campaign_id_of
 from lab.campaigns.pools import POOL, members
 from lab.campaigns.recovery import outcome_from_json
+from lab.campaigns.states import CAMPAIGN_ACTIVE
 from lab.domain.campaign import Campaign
 from lab.errors import LabError
 from lab.store.store import Store
@@ -22,7 +23,6 @@ from .roster import WorkerLine, workers
 
 _ASK_POLL_S = 0.2
 _LIVE = ["ENQUEUED", "PENDING", "DELAYED"]
-ACTIVE = frozenset({"queued", "preparing", "measuring", "waiting"})
 
 
 class DurableEngine:
@@ -42,7 +42,7 @@ class DurableEngine:
                 members(name, self._store)
             else:
                 self._store.device(name)
-        epoch = self._store.open_epoch(campaign_id, campaign, source_text, priority=priority, active=ACTIVE)
+        epoch = self._store.open_epoch(campaign_id, campaign, source_text, priority=priority, active=CAMPAIGN_ACTIVE)
         if epoch is not None:
             self._begin(campaign_id, epoch)
         elif not self.live(campaign_id):
@@ -56,13 +56,13 @@ class DurableEngine:
 
     def resume(self, campaign_id: str) -> None:
         """Go on with what is not done, failed cells too; one that goes on already is left alone."""
-        if self._store.campaign(campaign_id).state in ACTIVE and self.live(campaign_id):
+        if self._store.campaign(campaign_id).state in CAMPAIGN_ACTIVE and self.live(campaign_id):
             return
         self._begin(campaign_id, None)
 
     def drop_rest(self, campaign_id: str) -> None:
         """Calls of a campaign that is over, as a block queued in advance, are not needed any more."""
-        if self._store.campaign(campaign_id).state not in ACTIVE:
+        if self._store.campaign(campaign_id).state not in CAMPAIGN_ACTIVE:
             self._drop(campaign_id)
 
     def restart(self, campaign_id: str) -> None:
@@ -108,7 +108,7 @@ class DurableEngine:
 
     def prune(self, campaign_id: str) -> int:
         """Forget the finished calls of a campaign that is over; returns how many."""
-        if self._store.campaign(campaign_id).state in ACTIVE:
+        if self._store.campaign(campaign_id).state in CAMPAIGN_ACTIVE:
             return 0
         found = self._client.list_workflows(workflow_id_prefix=f"{campaign_id}:", load_input=False, load_output=False,
                                             status=["SUCCESS", "ERROR", "CANCELLED"])

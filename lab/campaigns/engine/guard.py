@@ -9,13 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab.errors import LabError
+from lab.errors import ExecutorTaken
 
 from .database import connect, is_sqlite
-
-
-class ExecutorTaken(LabError):
-    """Another live process has this role."""
 
 
 @contextmanager

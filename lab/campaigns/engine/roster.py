@@ -84,7 +84,8 @@ class Beating:
     def stop(self) -> None:
         """End, and leave the roster."""
         self._ended.set()
-        self._thread.join(timeout=10.0)
+        if self._thread.is_alive():  # else it was never started
+            self._thread.join(timeout=10.0)
         with suppress(SQLAlchemyError), self._engine.begin() as connection:
             connection.execute(text("DELETE FROM lab_workers WHERE executor_id = :id"),
                                {"id": self._line["executor_id"]})

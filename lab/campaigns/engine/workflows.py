@@ -6,24 +6,27 @@ of them waits for another: an order of calls is a chain, so a campaign of weeks 
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from dbos import DBOS
+from dbos import error as dbos_error
 
 from lab.campaigns.base import HostServices, never_stop
 from lab.campaigns.beside_device import contact as greet
 from lab.campaigns.beside_device import left_behind, measure_block
-from lab.campaigns.calls import Call, Json, call_from_json, call_to_json
+from lab.campaigns.calls import Call, Json, Queue, call_from_json, call_to_json
 from lab.campaigns.controller import Controller
 from lab.campaigns.recovery import error_outcome
 from lab.domain.block import BlockManifest
-from lab.errors import LabError, StoreError
+from lab.errors import StoreError
 
 from .client import options
 
+_LATER_S = 120.0
 _RECOVERIES_MAX = 20
 """A call that ends its process this often is parked, not begun again for ever."""
 
@@ -90,23 +93,40 @@ def _decide(name: str, args: list[Json]) -> list[Json]:
         return [call_to_json(call) for call in getattr(controller, name)(*args)]
     except StoreError:
         raise
-    except LabError as error:
-        controller.broke(args[0], error)
-    except Exception as error:  # noqa: BLE001 the campaign loop: one campaign's defect is not the others'
+    except Exception as error:
+        if name == "collected":  # of a campaign that may be long over: what came late does not undo its end
+            raise
         controller.broke(args[0], error)
     return []
+
+
+def _decide_and_follow(name: str, args: list[Json], queue: Queue = "control", *,
+                       decide: Callable[[str, list[Json]], list[Json]] = _decide,
+                       follow: Callable[[list[Json]], None] = _follow) -> None:
+    """What the controller decides, and the calls that follow.
+
+    While the disk is full or the shared files are away, the same call is put into the queue for later; this one ends
+    as an error, so that nobody takes it for done.
+    """
+    try:
+        calls = decide(name, args)
+    except dbos_error.DBOSMaxStepRetriesExceeded:
+        later = Call(name=name, id=f"{DBOS.workflow_id}:later", queue=queue, args=args, delay_s=_LATER_S)
+        follow([call_to_json(later)])
+        raise
+    follow(calls)
 
 
 @DBOS.workflow(name="plan", max_recovery_attempts=_RECOVERIES_MAX)
 def plan(*args: Any) -> None:
     """A campaign becomes cells; its devices are asked what they are."""
-    _follow(_decide("plan", list(args)))
+    _decide_and_follow("plan", list(args), "campaigns")
 
 
 @DBOS.workflow(name="advance", max_recovery_attempts=_RECOVERIES_MAX)
 def advance(*args: Any) -> None:
     """A device goes on."""
-    _follow(_decide("advance", list(args)))
+    _decide_and_follow("advance", list(args))
 
 
 @DBOS.workflow(name="contact", max_recovery_attempts=_RECOVERIES_MAX)
@@ -122,14 +142,15 @@ def contact(campaign_id: str, epoch: int, target: str, profile: str, number: int
 @DBOS.workflow(name="contacted", max_recovery_attempts=_RECOVERIES_MAX)
 def contacted(*args: Any) -> None:
     """The device's answer at the controller."""
-    _follow(_decide("contacted", list(args)))
+    _decide_and_follow("contacted", list(args))
 
 
 @DBOS.workflow(name="compress", max_recovery_attempts=_RECOVERIES_MAX)
 def compress(campaign_id: str, epoch: int, key: str, *args: Any) -> None:
     """On any compress worker: make one artifact."""
     outcome = _compress(list(args))
-    follow = Call(name="compressed", id=f"{campaign_id}:{epoch}:compressed:{key}", queue="control",
+    device = _device_of(args[0])
+    follow = Call(name="compressed", id=f"{campaign_id}:{epoch}:compressed:{device}:{key}", queue="control",
                   args=[campaign_id, epoch, key, outcome])
     _follow([call_to_json(follow)])
 
@@ -137,7 +158,7 @@ def compress(campaign_id: str, epoch: int, key: str, *args: Any) -> None:
 @DBOS.workflow(name="compressed", max_recovery_attempts=_RECOVERIES_MAX)
 def compressed(*args: Any) -> None:
     """The artifact's record at the controller."""
-    _follow(_decide("compressed", list(args)))
+    _decide_and_follow("compressed", list(args))
 
 
 @DBOS.workflow(name="block", max_recovery_attempts=_RECOVERIES_MAX)
@@ -152,13 +173,13 @@ def block(campaign_id: str, epoch: int, order: Json, tries: int) -> None:
 @DBOS.workflow(name="ingested", max_recovery_attempts=_RECOVERIES_MAX)
 def ingested(*args: Any) -> None:
     """The block's recordings into the database, by the one who writes it."""
-    _follow(_decide("ingested", list(args)))
+    _decide_and_follow("ingested", list(args))
 
 
 @DBOS.workflow(name="collected", max_recovery_attempts=_RECOVERIES_MAX)
 def collected(*args: Any) -> None:
     """Recordings of a block that an earlier process began."""
-    _follow(_decide("collected", list(args)))
+    _decide_and_follow("collected", list(args))
 
 
 @DBOS.workflow(name="action", max_recovery_attempts=_RECOVERIES_MAX)
@@ -250,6 +271,8 @@ def _is_cancelled(workflow_id: str | None) -> bool:
 
 
 def _name_of(target: str) -> str:
-    import json
-
     return str(json.loads(target)["name"])
+
+
+def _device_of(cell: str) -> str:
+    return str(json.loads(cell)["device"])

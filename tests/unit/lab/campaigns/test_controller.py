@@ -11,13 +11,14 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from lab.campaigns.ids import campaign_id_of
 from lab.domain.device import Device
 from lab.domain.flags import Verdict
-from lab.errors import NotFound
+from lab.errors import ConnectFailed, NotFound
 from lab.reports.json_export import rows_to_json
 from lab.wiring import queue
 from tests.support.campaigns import INT8, INT8_CHANNELS, CutOnce, real_services, small_campaign, write_pair
@@ -245,7 +246,6 @@ def test_a_name_that_means_another_machine_now_is_refused(lab_home, workload):
     with real_services(lab_home) as services:
         finish(services, small_campaign(workload))
         facts, _ = services.store.facts("local")
-        from dataclasses import replace
         services.store.save_facts("local", replace(facts, cpu_model="Another processor"))
         progress, rows = finish(services, small_campaign(workload, INT8_CHANNELS, name="later"))
         failed = [row for row in rows if row.technique == "int8-channels"]
@@ -260,3 +260,22 @@ def test_results_as_json_are_complete(lab_home, workload):
     data = json.loads(rows_to_json(rows))
     assert [row["technique"] for row in data["rows"]] == ["baseline", "int8"]
     assert data["rows"][0]["figures"]["latency_p50_ns"]["value"] == rows[0].result.latency_p50_ns.value
+
+
+def test_a_device_that_answers_after_an_equal_one_has_finished_is_measured_too(lab_home, workload):
+    """The artifacts are made already, under the same names; the late device must not wait for them for ever."""
+    with real_services(lab_home) as services:
+        services.store.save_device(Device(name="late", url="local", profile="x86-host"))
+        original = services.transport
+
+        def late(device, profile):
+            done = [state for state, _ in services.store.cell_states(services.store.campaigns()[0].id).values()]
+            if device.name == "late" and done.count("done") < 2:
+                raise ConnectFailed("not there yet")
+            return original(device, profile)
+
+        patient = replace(services, transport=late, backoff=lambda _failures, _seed: 12.0, reconnects_max=0)
+        progress, rows = finish(patient, small_campaign(workload, devices=("local", "late")))
+        assert progress.state == "done"
+        assert [row.result.n_blocks for row in rows] == [3, 3, 3, 3]
+        assert len({row.artifact_sha256 for row in rows}) == 2

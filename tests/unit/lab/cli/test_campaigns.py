@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from lab.cli.main import lab as command
+from lab.domain.device import Device
 from tests.support.campaigns import real_services, write_pair
 
 
@@ -41,6 +43,17 @@ def test_a_dry_run_prices_the_campaign_and_queues_nothing(lab, file):
     assert data["devices"][0]["blocks_min"] == data["devices"][0]["blocks_max"] == 3
     assert [cell["is_measured"] for cell in data["cells"]] == [False, False]
     assert "No campaigns yet" in lab("campaigns", "list").output
+
+
+def test_a_dry_run_of_a_pool_prices_the_device_it_would_take(lab, file, lab_home):
+    """The pool's own name is no device."""
+    with real_services(lab_home) as services:
+        services.store.save_device(Device(name="local", url="local", profile="x86-host", pools=("bench",)))
+    path = Path(file)
+    path.write_text(path.read_text().replace("devices: [local]", "devices: ['pool:bench']"))
+    shown = lab("campaigns", "submit", file, "--dry-run", "--json")
+    assert shown.exit_code == 0, shown.output
+    assert [each["device"] for each in json.loads(shown.output)["devices"]] == ["local"]
 
 
 def test_a_queued_campaign_says_for_whom_it_waits(lab, file):

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from lab.campaigns.engine.guard import ExecutorTaken, only_one
+from lab.campaigns.engine.guard import only_one
+from lab.errors import ExecutorTaken
 
 _HOLD = ("import sys; from pathlib import Path; from lab.campaigns.engine.guard import only_one\n"
          "with only_one(Path(sys.argv[1]), 'sqlite:///x', 'one'):\n    print('held', flush=True); sys.stdin.read()\n")
