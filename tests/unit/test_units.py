@@ -17,10 +17,12 @@ UNITS = ("_ns", "_s", "_j", "_w", "_v", "_a", "_c", "_hz", "_bytes", "_ratio", "
 PURE_NUMBERS = {
     # counts, positions and sizes in pieces
     "batch", "blocks_max", "blocks_min", "cells_done", "cells_failed", "cells_total", "cpu_count",
-    "deadline_misses", "digits", "dropped", "errors", "exchanges", "inferences", "inferences_min", "macs", "n_blocks",
+    "deadline_misses", "digits", "dropped", "errors", "exchanges", "failures", "inferences",
+    "inferences_min", "macs", "n_blocks",
     "n_devices", "n_inferences", "number", "parameters", "position", "threads", "threads_max",
     # ordinals, versions and seeds
-    "attempt", "ir_max", "ir_version", "opset", "opset_max", "order_seed", "seed", "seeds",
+    "attempt", "epoch", "fence", "id", "ir_max", "ir_version", "opset", "opset_max", "order_seed", "priority", "seed",
+    "seeds",
     # statistics without a dimension
     "coverage_factor", "degrees_of_freedom", "display_scale", "ratio",
 }

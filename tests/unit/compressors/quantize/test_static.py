@@ -56,7 +56,8 @@ def test_a_mix_that_onnxruntime_has_no_kernels_for_is_refused():
 @pytest.mark.parametrize("net", NETS)
 def test_every_network_gets_integer_weights_and_gives_nearly_the_same(net):
     model, workload = with_workload(net)
-    quantized, report = QuantizeStatic().apply(model, step_context(workload))
+    # For processors without a dot product: with 8-bit weights the machine of this test might saturate.
+    quantized, report = QuantizeStatic().apply(model, step_context(workload, hardware=HardwareFacts()))
     inputs = {"input": workload.evaluation_inputs}
     before, after = (open_session(serialize(m)).run(None, inputs)[0] for m in (model, quantized))
     assert np.quantile(np.abs(after - before), 0.9) < 0.05 * np.abs(before).max()
