@@ -334,7 +334,7 @@ class TestHosts:
         assert (server.home / ".cache/joulelab").stat().st_mode & 0o777 == 0o700
 
     def test_a_supported_old_python_with_onnxruntime(self, sshd, bundle):
-        python = Path("/root/py39/bin/python")
+        python = Path(f"{sys.prefix}-py39/bin/python")  # made by `make test`, beside the environment this runs in
         need("py39", os.access(python, os.X_OK))
         with opened(sshd.pinned_target(python=str(python)), bundle) as session:
             facts = session.facts()
