@@ -25,6 +25,13 @@ class Lease(NamedTuple):
     boot_id: str
 
 
+class Kicked(NamedTuple):
+    """A lease taken by force: its fence, and who held the device until then, if anybody else did."""
+
+    fence: int
+    holder: Optional[str]
+
+
 class LeaseFile:
     """The lease in the agent's folder; valid across agent processes, free again after a reboot.
 
@@ -44,18 +51,16 @@ class LeaseFile:
         or was started again must reach the block it left running.
         """
         with self._locked():
+            return self._take(self._read(), owner, ttl_s)
+
+    def kick(self, owner: str, ttl_s: float) -> Kicked:
+        """As `acquire`, but whoever else holds the device loses it: their fence is stale from now on."""
+        with self._locked():
             lease = self._read()
-            if self._is_valid(lease) and lease.owner == owner:
-                expires_ns = max(lease.expires_ns, self._clock() + _ttl_ns(ttl_s))
-                self._write(lease._replace(expires_ns=expires_ns))
-                return lease.fence
-            if self._is_valid(lease):
-                left_s = (lease.expires_ns - self._clock()) / _S
-                raise Refused("held", f"the device is leased to {lease.owner!r} for another {left_s:.0f} s",
-                              retryable=True, owner=lease.owner, expires_in_s=round(left_s, 3))
-            fence = lease.fence + 1
-            self._write(Lease(fence, owner, self._clock() + _ttl_ns(ttl_s), self._boot_id))
-            return fence
+            other = lease.owner if self._is_valid(lease) and lease.owner != owner else None
+            if other is not None:
+                lease = lease._replace(owner=None)
+            return Kicked(self._take(lease, owner, ttl_s), other)
 
     def renew(self, fence: int, ttl_s: float) -> None:
         """Hold on for `ttl_s` from now; also after expiry, as long as nobody else came."""
@@ -81,6 +86,18 @@ class LeaseFile:
         lease = self._read()
         if lease.fence != fence or not self._is_valid(lease):
             raise self._fenced(fence, lease)
+
+    def _take(self, lease: Lease, owner: str, ttl_s: float) -> int:
+        expires_ns = self._clock() + _ttl_ns(ttl_s)
+        if self._is_valid(lease) and lease.owner == owner:
+            self._write(lease._replace(expires_ns=max(lease.expires_ns, expires_ns)))
+            return lease.fence
+        if self._is_valid(lease):
+            left_s = (lease.expires_ns - self._clock()) / _S
+            raise Refused("held", f"the device is leased to {lease.owner!r} for another {left_s:.0f} s",
+                          retryable=True, owner=lease.owner, expires_in_s=round(left_s, 3))
+        self._write(Lease(lease.fence + 1, owner, expires_ns, self._boot_id))
+        return lease.fence + 1
 
     def _mine(self, fence: int) -> Lease:
         lease = self._read()

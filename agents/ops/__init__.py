@@ -11,6 +11,7 @@ from .facts import facts
 OPERATIONS: Dict[str, Operation] = {
     "facts": facts,
     "lease.acquire": leases.acquire,
+    "lease.kick": leases.kick,
     "lease.renew": leases.renew,
     "lease.release": leases.release,
     "put.open": uploads.open_put,

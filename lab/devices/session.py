@@ -24,7 +24,7 @@ from .request import MEASURING
 from .spool import SpoolEntry
 from .upload import Progress, upload
 
-__all__ = ["AgentSession", "BlockStatus", "SpoolEntry"]
+__all__ = ["AgentSession", "BlockStatus", "Kicked", "SpoolEntry"]
 
 FACTS_TIMEOUT_S = 90.0
 """Facts wait for a short process that imports the runtimes, which takes long on a small board."""
@@ -46,6 +46,15 @@ class BlockStatus:
     windows_done: int
     error: str | None
     waiting: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kicked:
+    """A lease taken from `holder`, None if nobody else had it; `block_id` is the block that runs, whoever began it."""
+
+    fence: int
+    holder: str | None
+    block_id: str | None
 
 
 class AgentSession:
@@ -88,6 +97,12 @@ class AgentSession:
         """The fence that later calls carry; raises DeviceBusy naming who holds the device and for how long."""
         answer = self._call("lease.acquire", owner=owner, ttl_s=ttl_s)
         return answer.whole("fence", 1)
+
+    def kick_lease(self, owner: str, ttl_s: float) -> Kicked:
+        """Take the device, whoever holds it: the fence they have is refused from now on."""
+        answer = self._call("lease.kick", owner=owner, ttl_s=ttl_s)
+        return Kicked(fence=answer.whole("fence", 1), holder=answer.text("holder") if answer.has("holder") else None,
+                      block_id=answer.identifier("block_id") if answer.has("block_id") else None)
 
     def renew_lease(self, fence: int, ttl_s: float) -> None:
         """Hold the lease for another `ttl_s` from now; raises RequestFailed `fenced` if it went to someone else."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,6 +13,18 @@ class AgentBundle:
 
     path: Path
     sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandEnd:
+    """How a command on the device ended: its exit status, or None where the link or a signal ended it first.
+
+    `printed` is the end of what it printed, cleaned; `is_gone` says that the device no longer answered afterwards.
+    """
+
+    status: int | None
+    printed: str
+    is_gone: bool
 
 
 class ByteStream(Protocol):
@@ -47,4 +59,17 @@ class Transport(Protocol):
         """Get an agent of that hash running.
 
         Raises ConnectFailed, HostKeyError, AuthFailed or TransportTimeout.
+        """
+
+
+@runtime_checkable
+class RunsCommands(Protocol):
+    """A transport that can also have the device carry out a command of the user's; not every one can."""
+
+    def run_command(self, command: str, timeout_s: float, *, gone_within_s: float = 0.0) -> CommandEnd:
+        """Have the device's shell carry out one line, without terminal or input, and wait for its end.
+
+        Unless it failed, then wait at most `gone_within_s` for the device to stop answering. Raises what
+        `Transport.open` raises, and TransportTimeout if the command goes on for longer than `timeout_s` on a device
+        that still answers.
         """

@@ -93,6 +93,30 @@ class ChannelStream:
         self._transport.join(_JOIN_S)
         self._drain.join(_JOIN_S)
 
+    def end_input(self) -> None:
+        """The remote command sees the end of its input; what it prints can still be read."""
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):  # it may have ended already
+            self._channel.shutdown_write()
+
+    def exit_status(self, deadline_ns: int) -> int | None:
+        """The remote command's, or None if a signal or the link ended it first; raises TransportTimeout."""
+        if not self._channel.status_event.wait(remaining_s(deadline_ns)):
+            raise TransportTimeout("the remote command did not end before the deadline")
+        return self._channel.exit_status if self._channel.exit_status >= 0 else None
+
+    def complaint(self) -> str:
+        """The end of what the remote command wrote to its stderr so far."""
+        return clean_tail(bytes(self._stderr))
+
+    def is_answered(self, timeout_s: float) -> bool:
+        """Whether the other end answers within `timeout_s`; a device that lost its power cannot say so."""
+        try:
+            # Any server answers, if only that it does not know the request; closing the connection ends the wait.
+            call_within(timeout_s, lambda: self._transport.global_request("keepalive@openssh.com"), "keepalive")
+        except (TransportTimeout, OSError, EOFError, paramiko.SSHException):
+            return False
+        return self._transport.is_active()
+
     def ending(self) -> str:
         """See ByteStream; waits a moment for the exit status and the rest of stderr."""
         parts = []

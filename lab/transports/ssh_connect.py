@@ -58,6 +58,15 @@ def presented_key(resolved: ResolvedTarget) -> HostKey:
         return server_key(transport)
 
 
+def comparable_key(resolved: ResolvedTarget, known: KnownKeys) -> HostKey:
+    """The host's key of a type that is known of it, else the one it shows to a stranger; raises ConnectFailed."""
+    try:
+        with contextlib.closing(_negotiate(resolved, usable_types(known))) as transport:
+            return server_key(transport)
+    except _NoCommonHostKey:
+        return presented_key(resolved)
+
+
 def server_key(transport: paramiko.Transport) -> HostKey:
     """The key the server proved to hold."""
     key = transport.get_remote_server_key()

@@ -7,12 +7,16 @@ import threading
 
 
 class Relay:
-    """A context manager. `cut_after_bytes` resets the connection, `freeze_after_bytes` keeps it open and mute."""
+    """A context manager. `cut_after_bytes` resets the connection, `freeze_after_bytes` keeps it open and mute.
+
+    `is_frozen` is set once a connection is mute.
+    """
 
     def __init__(self, port, *, cut_after_bytes=None, freeze_after_bytes=None):
         self._server_port = port
         self.cut_after_bytes = cut_after_bytes
         self.freeze_after_bytes = freeze_after_bytes
+        self.is_frozen = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._ending = threading.Event()
@@ -50,6 +54,7 @@ class Relay:
                         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                         return
                     if self.freeze_after_bytes is not None and carried > self.freeze_after_bytes:
+                        self.is_frozen.set()
                         self._ending.wait()
                         return
                     (server if source is client else client).sendall(data)

@@ -118,6 +118,11 @@ class ScriptedAgent:
         self.fence += 1
         return result(message, fence=self.fence)
 
+    def _lease_kick(self, message, header):
+        holder, self.holder = self.holder, header["owner"]
+        self.fence += 1
+        return result(message, fence=self.fence, holder=holder, block_id=None)
+
     def _lease_renew(self, message, header):
         return self._fenced(message, header) or result(message)
 

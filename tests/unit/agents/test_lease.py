@@ -125,6 +125,27 @@ def test_the_same_owner_after_expiry_gets_a_new_fence(lease, clock):
         lease.check(fence)
 
 
+def test_a_kicked_holder_is_turned_away_with_every_use(lease):
+    old = lease.acquire("ann", 600)
+    new, holder = lease.kick("bob", 60)
+    assert (new > old, holder) == (True, "ann")
+    for use in (lease.check, lambda fence: lease.renew(fence, 60), lambda fence: lease.cover(fence, 1), lease.release):
+        with refused("fenced"):
+            use(old)
+    lease.check(new)
+    with refused("held"):
+        lease.acquire("ann", 60)
+
+
+def test_kicking_a_free_device_or_oneself_kicks_nobody(lease, clock):
+    mine, holder = lease.kick("bob", 60)
+    assert holder is None
+    assert lease.kick("bob", 60) == (mine, None)
+    lease.release(mine)
+    clock.pass_s(61)
+    assert lease.kick("ann", 60) == (mine + 1, None)
+
+
 def test_cover_lengthens_but_never_shortens(lease, clock):
     fence = lease.acquire("ann", 60)
     lease.cover(fence, 10 * _S)
@@ -159,7 +180,8 @@ def test_what_is_stored_names_owner_and_boot(lease, tmp_path):
     assert stored == {"fence": fence, "owner": "ann", "expires_ns": 1_060 * _S, "boot_id": "boot-1"}
 
 
-STEPS = st.lists(st.tuples(st.sampled_from(["acquire", "release", "wait", "reboot"]), st.integers(0, 3)), max_size=25)
+STEPS = st.lists(st.tuples(st.sampled_from(["acquire", "kick", "release", "wait", "reboot"]), st.integers(0, 3)),
+                 max_size=25)
 
 
 @settings(deadline=None)
@@ -174,6 +196,11 @@ def test_whatever_happens_fences_grow_and_at_most_one_is_valid(tmp_path_factory,
                 fence = lease.acquire(f"owner-{number}", 60)
                 assert holders.setdefault(fence, number) == number  # never two owners under one fence
                 fences += [fence] if fence not in fences else []
+            elif action == "kick":
+                fence = lease.kick(f"owner-{number}", 60).fence
+                assert holders.setdefault(fence, number) == number
+                fences += [fence] if fence not in fences else []
+                assert is_valid(lease, fence)
             elif action == "release" and fences:
                 lease.release(fences[-1 - number % len(fences)])
             elif action == "wait":

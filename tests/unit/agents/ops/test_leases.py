@@ -54,3 +54,18 @@ def test_starting_a_block_lengthens_the_lease_to_cover_it(agent, start_agent):
     held = refusal(lambda: start_agent().acquire("bob"))
     assert held.header["expires_in_s"] > 200
     assert agent.wait(plan)["state"] == "done"
+
+
+def test_a_kick_names_who_lost_the_device_and_the_block_that_goes_on(agent, start_agent):
+    """The block is for whoever kicks to end; the fence under which it was begun ends nothing any more."""
+    stale = agent.acquire("ann")
+    plan = block_plan(window_plan(agent.put(b"x")), idle_ns=60 * 10**9)
+    agent.start(plan)
+    other = start_agent()
+    kicked = other.call("lease.kick", owner="bob", ttl_s=60)
+    assert (kicked["holder"], kicked["block_id"]) == ("ann", plan.block_id)
+    assert refusal(lambda: agent.call("block.cancel", block_id=plan.block_id, fence=stale)).code == "fenced"
+    ended = other.call("block.cancel", block_id=plan.block_id, fence=kicked["fence"])
+    assert ended["state"] == "cancelled"
+    assert other.call("lease.kick", owner="bob", ttl_s=60) == {"fence": kicked["fence"], "holder": None,
+                                                               "block_id": None}

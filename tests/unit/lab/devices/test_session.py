@@ -50,6 +50,23 @@ def test_a_lease_is_taken_renewed_and_given_back(agent, session):
     assert session.acquire_lease("me", 60) == fence + 1
 
 
+def test_a_kick_takes_the_device_and_says_from_whom(agent, session):
+    agent.holder = "eve"
+    kicked = session.kick_lease("me", 60)
+    assert last(agent) == {"op": "lease.kick", "owner": "me", "ttl_s": 60}
+    assert (kicked.holder, kicked.block_id) == ("eve", None)
+    session.release_lease(kicked.fence)
+    assert agent.holder is None
+
+
+@pytest.mark.parametrize("lie", [{"fence": 0}, {"holder": 7}, {"holder": ""}, {"block_id": "../../etc"}])
+def test_a_kick_answered_with_nonsense_is_refused(agent, session, lie):
+    agent.answers["lease.kick"] = lambda message: result(
+        message, **{"fence": 3, "holder": None, "block_id": None, **lie})
+    with pytest.raises(ProtocolMismatch):
+        session.kick_lease("me", 60)
+
+
 def test_a_device_in_use_names_its_holder(agent, session):
     agent.holder = "eve"
     with pytest.raises(DeviceBusy, match=r"the scripted device is in use by eve, whose lease ends in 42 s"):
