@@ -21,6 +21,8 @@
     ├── ExecutorTaken          another process has this worker's role
     ├── MeasurementInvalid     numbers arrived but may not be used
     ├── StoreError
+    │   ├── DiskFull           no space left; goes on by itself once there is some
+    │   ├── SharedFilesMissing files were to cross to another machine, and one side does not know where they lie
     │   ├── RecordingConflict  a place in the database holds other bytes than those that came for it
     │   └── RecordingMisplaced a recording belongs to nothing that the database knows
     └── NotFound               a name or id that nothing answers to
@@ -136,6 +138,18 @@ class MeasurementInvalid(LabError):
 
 class StoreError(LabError):
     """The database, a trace or an artifact could not be read or written."""
+
+
+class DiskFull(StoreError):
+    """No space is left where something had to be written."""
+
+    transient = True
+
+
+class SharedFilesMissing(StoreError):
+    """Artifacts or recordings were to cross to another machine, but one side was not told where the files lie."""
+
+    transient = True
 
 
 class RecordingConflict(StoreError):

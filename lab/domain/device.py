@@ -85,7 +85,8 @@ class Device:
     """A registered device: where it is and which profile describes it.
 
     `url` is `local`, `virtual:NAME` or `ssh://[user@]host[:port]`. `agent_host` names the worker that reaches it,
-    `pools` the groups of equal devices it belongs to, `power` how its supply is switched (never a secret).
+    `pools` the groups of equal devices it belongs to, `power` how its supply is switched (never a secret), `reboot` the
+    command that reboots it, carried out on the device itself.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Device:
     agent_host: str = "controller"
     pools: tuple[str, ...] = ()
     power: tuple[tuple[str, str], ...] = ()
+    reboot: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 AttemptState: TypeAlias = Literal["queued", "done", "failed", "cancelled", "void"]
-GrantEvent: TypeAlias = Literal["granted", "released", "reserved", "freed", "kicked", "quarantined", "recovered"]
+GrantEvent: TypeAlias = Literal["granted", "released", "reserved", "freed", "kicked", "quarantined", "recovered",
+                                 "switched"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,26 @@ class Reservation:
     reason: str
     until_utc: str | None
     since_utc: str
+
+
+Period: TypeAlias = Literal["day", "week"]
+PERIOD_S: dict[Period, float] = {"day": 86_400.0, "week": 7 * 86_400.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quota:
+    """How many seconds of device time an owner's campaigns may take in any `period`, and who says so."""
+
+    owner: str
+    device_s: float
+    period: Period
+    set_by: str
+    set_utc: str
+
+    @property
+    def period_s(self) -> float:
+        """Length of the window that moves with the clock, in seconds."""
+        return PERIOD_S[self.period]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,18 @@ class CampaignSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CampaignHead:
+    """What every decision of the queue asks of a campaign; read without counting its cells."""
+
+    id: str
+    owner: str
+    state: str
+    failure: str | None
+    priority: int
+    epoch: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Event:
     """One thing that happened to a campaign; `kind` is a state or the type of a failure."""
 

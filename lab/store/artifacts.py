@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab.errors import StoreError
 
-from .durable import write_durably
+from .durable import disk_error, write_durably
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -62,7 +62,7 @@ class ArtifactStore:
         try:
             write_durably(self.place(sha256), lambda stream: stream.write(data))
         except OSError as error:
-            raise StoreError(f"cannot write artifact {sha256} into {self.root}: {error}") from error
+            raise disk_error(f"cannot write artifact {sha256} into {self.root}: {error}", error) from error
 
 
 def _sha256_of(path: Path) -> str:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 
 from lab.domain.block import Cell
 from lab.domain.campaign import Campaign, Technique
-from lab.domain.summary import CampaignSummary, Event
+from lab.domain.summary import CampaignHead, CampaignSummary, Event
 from lab.errors import NotFound, StoreError
 
 from .codec import from_text, to_text
-from .connection import Connection, Row, utc_now
+from .connection import Row, utc_now
+from .instants import CampaignClock
 from .suggest import known_names
 
 FIRST_STATE = "pending"
 """State of a campaign or cell nobody has worked on yet; `done` and `failed` are what summaries count."""
 
 _PREFIX_MIN = 4
+_CELLS_KEPT = 20_000
+_CELLS_OF = """
+FROM campaign_cells WHERE campaign_id = :id
+AND (:device IS NULL OR cell_id IN (SELECT id FROM cells WHERE device = :device))
+"""
 
 
-class CampaignRecords(Connection):
+class CampaignRecords(CampaignClock):
     """Campaigns by id, name or the beginning of an id."""
 
     def save_campaign(self, campaign_id: str, campaign: Campaign, workload_sha256: str, source_text: str, *,
@@ -60,6 +67,13 @@ class CampaignRecords(Connection):
         names = list(dict.fromkeys(summary.name for summary in reversed(found)))
         raise NotFound(f"there is no campaign {wanted!r}; {known_names(wanted, names, 'campaign')}")
 
+    def head(self, campaign_id: str) -> CampaignHead:
+        """State, epoch, priority and owner of the campaign of this very id. Raises NotFound."""
+        row = self._row("SELECT id, owner, state, failure, priority, epoch FROM campaigns WHERE id = ?", (campaign_id,))
+        if row is None:
+            raise NotFound(f"there is no campaign of id {campaign_id!r}")
+        return CampaignHead(**row)
+
     def definition(self, campaign_id: str) -> tuple[Campaign, str]:
         """What was submitted: the campaign and the text of its file. Raises NotFound."""
         row = self._row("SELECT definition, source_text FROM campaigns WHERE id = ?", (campaign_id,))
@@ -69,7 +83,7 @@ class CampaignRecords(Connection):
 
     def set_campaign_state(self, campaign_id: str, state: str, failure: str | None = None) -> None:
         """Note the campaign's state, and as an event if it is another than before. Raises NotFound."""
-        before = self.campaign(campaign_id)
+        before = self.head(campaign_id)
         with self._transaction():
             self._write("UPDATE campaigns SET state = ?, failure = ? WHERE id = ?", (state, failure, before.id))
             if (before.state, before.failure) != (state, failure):
@@ -88,6 +102,7 @@ class CampaignRecords(Connection):
                 return None
             self._write("UPDATE campaigns SET priority = ?, state = 'queued', failure = NULL WHERE id = ?",
                         (priority, campaign_id))
+            self._note(campaign_id, None, None, "campaign", "queued", "")
             return self.next_epoch(campaign_id)
 
     def next_epoch(self, campaign_id: str) -> int:
@@ -95,7 +110,7 @@ class CampaignRecords(Connection):
         with self._transaction():
             if not self._write("UPDATE campaigns SET epoch = epoch + 1 WHERE id = ?", (campaign_id,)):
                 raise NotFound(f"there is no campaign of id {campaign_id!r}")
-            return self.campaign(campaign_id).epoch
+            return self.head(campaign_id).epoch
 
     def set_priority(self, campaign_id: str, priority: int) -> None:
         """Of what waits for one device, campaigns with the lowest number go first. Raises NotFound."""
@@ -118,17 +133,22 @@ class CampaignRecords(Connection):
             for position, cell in enumerate(cells):
                 self._save_cell(campaign_id, position, cell, profiles.get(cell.device, cell.profile_sha256[:12]))
 
-    def cells(self, campaign_id: str) -> tuple[Cell, ...]:
-        """The campaign's cells in order, as they were saved."""
-        rows = self._rows("SELECT definition FROM campaign_cells WHERE campaign_id = ? ORDER BY position",
-                          (campaign_id,))
-        return tuple(from_text(Cell, row["definition"]) for row in rows)
+    def cells(self, campaign_id: str, device: str | None = None) -> tuple[Cell, ...]:
+        """The campaign's cells in order, as they were saved; of one device only, if it is named."""
+        rows = self._rows(f"SELECT definition {_CELLS_OF} ORDER BY position", {"id": campaign_id, "device": device})
+        return tuple(_cell(row["definition"]) for row in rows)
 
-    def cell_states(self, campaign_id: str) -> dict[str, tuple[str, str | None]]:
-        """State and failure of the campaign's cells by cell id, in order."""
-        rows = self._rows("SELECT cell_id, state, failure FROM campaign_cells WHERE campaign_id = ? "
-                          "ORDER BY position", (campaign_id,))
+    def cell_states(self, campaign_id: str, device: str | None = None) -> dict[str, tuple[str, str | None]]:
+        """State and failure of the campaign's cells by cell id, in order; of one device only, if it is named."""
+        rows = self._rows(f"SELECT cell_id, state, failure {_CELLS_OF} ORDER BY position",
+                          {"id": campaign_id, "device": device})
         return {row["cell_id"]: (row["state"], row["failure"]) for row in rows}
+
+    def cell_state_counts(self, campaign_id: str) -> dict[str, int]:
+        """How many of the campaign's cells are in each state."""
+        rows = self._rows("SELECT state, count(*) AS cells FROM campaign_cells WHERE campaign_id = ? GROUP BY state",
+                          (campaign_id,))
+        return {row["state"]: row["cells"] for row in rows}
 
     def set_cell_state(self, campaign_id: str, cell_id: str, state: str, failure: str | None = None) -> None:
         """Note how far a cell is; raises NotFound if the campaign has no such cell."""
@@ -179,7 +199,7 @@ class CampaignRecords(Connection):
         if self._row("SELECT id FROM campaigns WHERE id = ?", (campaign_id,)) is None:
             raise StoreError(f"cannot note an event: there is no campaign of id {campaign_id!r}")
         self._insert("events", {"campaign_id": campaign_id, "cell_id": cell_id, "device": device, "stage": stage,
-                                "kind": kind, "message": message, "utc": utc_now()})
+                                "kind": kind, "message": message, "utc": self._instant(campaign_id)})
 
 
 def steps_text(technique: Technique) -> str:
@@ -191,6 +211,11 @@ def steps_text(technique: Technique) -> str:
 def seed_of(technique: Technique, seed: int) -> int:
     """The seed that matters: the baseline has none."""
     return 0 if technique.is_baseline else seed
+
+
+@lru_cache(maxsize=_CELLS_KEPT)
+def _cell(definition: str) -> Cell:
+    return from_text(Cell, definition)
 
 
 def _summary(row: Row) -> CampaignSummary:

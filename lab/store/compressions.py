@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lab.domain.artifact import CompressedModel, StepOutcome
 from lab.domain.campaign import Technique
@@ -57,6 +57,12 @@ class CompressionRecords(Connection):
         with self._transaction():
             if not self._write("UPDATE cells SET artifact_sha256 = ? WHERE id = ?", (sha256, cell_id)):
                 raise NotFound(f"there is no cell {cell_id}")
+
+    def set_cell_artifacts(self, artifacts: Mapping[str, str]) -> None:
+        """The same for several cells, all or none: artifact's SHA-256 by cell id."""
+        with self._transaction():
+            for cell_id, sha256 in artifacts.items():
+                self.set_cell_artifact(cell_id, sha256)
 
     def cell_artifacts(self, cell_ids: Sequence[str]) -> dict[str, str]:
         """The current artifact's SHA-256 by cell id; cells that have none yet are left out."""

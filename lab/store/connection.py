@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lab.errors import StoreError
+from .durable import disk_error
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -19,12 +19,23 @@ Row: TypeAlias = Mapping[str, Any]
 Values: TypeAlias = Sequence[Any] | dict[str, Any]
 
 
+def utc_text(instant: datetime) -> str:
+    """An instant in UTC as the database keeps it, so that texts sort as times do."""
+    return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def utc_now() -> str:
+    """This instant in UTC, to the microsecond."""
+    return utc_text(datetime.now(UTC))
+
+
 class Connection:
     """One database connection; threads may share it, since each call holds it alone."""
 
-    def __init__(self, database: Database, home: Path) -> None:
+    def __init__(self, database: Database, home: Path, clock: Callable[[], str] = utc_now) -> None:
         self.home = home
         self._database = database
+        self._clock = clock
         self._lock = threading.RLock()
 
     def close(self) -> None:
@@ -42,10 +53,10 @@ class Connection:
             self._database.execute("BEGIN IMMEDIATE")  # a later upgrade from read to write could not wait
             try:
                 yield
-            except BaseException:
+                self._database.commit()
+            except BaseException:  # also where the disk refused the commit: the next writer must begin its own
                 self._database.rollback()
                 raise
-            self._database.commit()
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
@@ -82,9 +93,4 @@ class Connection:
         try:
             yield
         except (sqlite3.Error, OverflowError) as error:
-            raise StoreError(f"cannot {doing} the lab database in {self.home}: {error}") from error
-
-
-def utc_now() -> str:
-    """This instant in UTC, to the microsecond, so that texts sort as times do."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            raise disk_error(f"cannot {doing} the lab database in {self.home}: {error}", error) from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from lab.errors import StoreError
 
-from .durable import FILE_MODE, FOLDER_MODE, make_folder
+from .durable import FILE_MODE, FOLDER_MODE, disk_error, make_folder
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -48,8 +48,8 @@ def open_database(home: Path, *, read_only: bool = False, steps: Steps | None = 
             database.close()
             raise
     except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"cannot open {path}: {error}; check that it is a JouleLab database and that "
-                         "its folder may be written") from error
+        raise disk_error(f"cannot open {path}: {error}; check that it is a JouleLab database and that "
+                         "its folder may be written", error) from error
     return database
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from lab.domain.device import Device, DeviceFacts
 from lab.errors import NotFound
 
@@ -17,12 +19,12 @@ class DeviceRecords(Connection):
         """Add a device, or change the one of that name."""
         with self._transaction():
             self._write(
-                "INSERT INTO devices (name, url, profile, python, agent_host, pools, power, added_utc) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET url = excluded.url, "
+                "INSERT INTO devices (name, url, profile, python, agent_host, pools, power, reboot, added_utc) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET url = excluded.url, "
                 "profile = excluded.profile, python = excluded.python, agent_host = excluded.agent_host, "
-                "pools = excluded.pools, power = excluded.power",
+                "pools = excluded.pools, power = excluded.power, reboot = excluded.reboot",
                 (device.name, device.url, device.profile, device.python, device.agent_host, to_text(device.pools),
-                 to_text(device.power), utc_now()))
+                 to_text(device.power), device.reboot, utc_now()))
 
     def devices(self, pool: str | None = None) -> tuple[Device, ...]:
         """Every device, or those of one pool, in the order in which they were added."""
@@ -39,10 +41,15 @@ class DeviceRecords(Connection):
         return _device(row)
 
     def remove_device(self, name: str) -> None:
-        """Forget a device; results measured on it stay, and with them the facts that say on what. Raises NotFound."""
+        """Forget a device, its health and who reserved it; one added later under its name begins anew.
+
+        Results measured on it stay, with the facts that say on what, and so does the audit. Raises NotFound.
+        """
         self.device(name)
         with self._transaction():
             self._write("DELETE FROM devices WHERE name = ?", (name,))
+            self._write("DELETE FROM device_health WHERE device = ?", (name,))
+            self._write("DELETE FROM reservations WHERE device = ?", (name,))
             self._write("DELETE FROM device_facts WHERE device = ? AND device NOT IN (SELECT device FROM blocks)",
                         (name,))
 
@@ -56,10 +63,15 @@ class DeviceRecords(Connection):
         """The latest facts and when they were recorded (UTC), or None if nobody has connected yet."""
         row = self._row("SELECT facts, recorded_utc FROM device_facts WHERE device = ? ORDER BY id DESC LIMIT 1",
                         (name,))
-        return None if row is None else (from_text(DeviceFacts, row["facts"]), str(row["recorded_utc"]))
+        return None if row is None else (_facts(row["facts"]), str(row["recorded_utc"]))
+
+
+@lru_cache(maxsize=256)
+def _facts(text: str) -> DeviceFacts:
+    return from_text(DeviceFacts, text)
 
 
 def _device(row: Row) -> Device:
     return Device(name=row["name"], url=row["url"], profile=row["profile"], python=row["python"],
                   agent_host=row["agent_host"], pools=from_text(tuple[str, ...], row["pools"]),
-                  power=from_text(tuple[tuple[str, str], ...], row["power"]))
+                  power=from_text(tuple[tuple[str, str], ...], row["power"]), reboot=row["reboot"])

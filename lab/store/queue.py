@@ -7,10 +7,12 @@ from dataclasses import asdict, fields
 from lab.domain.queue import AttemptState, BlockAttempt, DeviceHealth, Grant, GrantEvent, Reservation
 from lab.errors import StoreError
 
-from .connection import Connection, Row, utc_now
+from .connection import Row
+from .devices import DeviceRecords
+from .instants import CampaignClock, before
 
 
-class QueueRecords(Connection):
+class QueueRecords(DeviceRecords, CampaignClock):
     """What the queue's decisions rest on; the queue itself keeps only what should happen next."""
 
     def queue_attempt(self, attempt: BlockAttempt) -> bool:
@@ -22,14 +24,21 @@ class QueueRecords(Connection):
         return True
 
     def end_attempt(self, block_id: str, attempt: int, state: AttemptState, *, error: str | None = None,
-                    error_kind: str | None = None, transient: bool | None = None, started_utc: str | None = None
-                    ) -> None:
-        """Note how an attempt ended; one that is not known, as after a restored backup, is left alone."""
+                    error_kind: str | None = None, transient: bool | None = None, took_ns: int | None = None) -> None:
+        """Note how an attempt ended; one that is not known, as after a restored backup, is left alone.
+
+        `took_ns` says when it began: that long before its end, which is now.
+        """
         with self._transaction():
+            known = self._attempt_row(block_id, attempt)
+            if known is None:
+                return
+            ended_utc = self._instant(known["campaign_id"])
+            started_utc = None if took_ns is None else before(ended_utc, took_ns)
             self._write("UPDATE block_attempts SET state = ?, error = ?, error_kind = ?, transient = ?, "
                         "started_utc = coalesce(?, started_utc), ended_utc = ? WHERE block_id = ? AND attempt = ?",
                         (state, error, error_kind, None if transient is None else int(transient), started_utc,
-                         utc_now(), block_id, attempt))
+                         ended_utc, block_id, attempt))
 
     def attempts(self, campaign_id: str | None = None, device: str | None = None) -> tuple[BlockAttempt, ...]:
         """Attempts in the order in which they were queued."""
@@ -47,8 +56,9 @@ class QueueRecords(Connection):
         return int(row["attempt"]) + int(row["state"] != "queued")
 
     def note_failure(self, device: str, reason: str) -> DeviceHealth:
-        """One more failure in a row; the reason of a quarantine stays what it is."""
+        """One more failure in a row; the reason of a quarantine stays what it is. Raises NotFound."""
         with self._transaction():
+            self.device(device)
             self._write("INSERT INTO device_health (device, failures, reason) VALUES (?, 1, ?) ON CONFLICT (device) "
                         "DO UPDATE SET failures = failures + 1, reason = CASE WHEN quarantined_utc IS NULL "
                         "THEN excluded.reason ELSE reason END", (device, reason))
@@ -61,12 +71,13 @@ class QueueRecords(Connection):
                         "ELSE reason END WHERE device = ? AND failures > 0", (device,))
 
     def quarantine(self, device: str, reason: str) -> None:
-        """Set a device aside; one that is aside already stays so since then, for the new reason."""
+        """Set a device aside; one that is aside already stays so since then, for the new reason. Raises NotFound."""
         with self._transaction():
+            self.device(device)
             self._write("INSERT INTO device_health (device, failures, quarantined_utc, reason) VALUES (?, 0, ?, ?) "
                         "ON CONFLICT (device) DO UPDATE SET reason = excluded.reason, "
                         "quarantined_utc = coalesce(quarantined_utc, excluded.quarantined_utc)",
-                        (device, utc_now(), reason))
+                        (device, self._clock(), reason))
 
     def lift_quarantine(self, device: str) -> None:
         """The device may be used again, its failures forgotten."""
@@ -79,18 +90,19 @@ class QueueRecords(Connection):
         return DeviceHealth(device=device) if row is None else DeviceHealth(**row)
 
     def reserve(self, device: str, holder: str, reason: str, until_utc: str | None) -> None:
-        """Keep a device for a person, also for longer than before; raises StoreError naming who has it.
+        """Keep a device for a person, also for longer than before; raises StoreError naming who has it, NotFound.
 
         `until_utc` is written as `utc_now` writes it, since ends are compared as texts; None is until it is freed.
         """
         with self._transaction():
+            self.device(device)
             held = self.reservation(device)
             if held is not None and held.holder != holder:
                 raise StoreError(f"{device} is reserved by {held.holder} ({held.reason}) until "
                                  f"{held.until_utc or 'it is released'}. Ask them, or take it with "
                                  f"`lab devices release --kick {device}`.")
             self._write("INSERT OR REPLACE INTO reservations (device, holder, reason, until_utc, since_utc) "
-                        "VALUES (?, ?, ?, ?, ?)", (device, holder, reason, until_utc, utc_now()))
+                        "VALUES (?, ?, ?, ?, ?)", (device, holder, reason, until_utc, self._clock()))
             self.note_grant(device, "reserved", holder, None, reason)
 
     def free(self, device: str, holder: str, *, kick: bool = False) -> None:
@@ -107,14 +119,19 @@ class QueueRecords(Connection):
     def reservation(self, device: str, now_utc: str | None = None) -> Reservation | None:
         """Who keeps the device now; one whose end has passed counts as none."""
         row = self._row("SELECT * FROM reservations WHERE device = ? AND (until_utc IS NULL OR until_utc > ?)",
-                        (device, now_utc or utc_now()))
+                        (device, now_utc or self._clock()))
         return None if row is None else Reservation(**row)
 
-    def note_grant(self, device: str, event: GrantEvent, holder: str, fence: int | None, detail: str) -> None:
-        """A line of the audit; none is ever changed."""
+    def note_grant(self, device: str, event: GrantEvent, holder: str, fence: int | None, detail: str,
+                   utc: str | None = None) -> None:
+        """A line of the audit, of now or of `utc`; none is ever changed. What a lease (`fence`) did is noted once."""
         with self._transaction():
+            if fence is not None and self._row(
+                    "SELECT id FROM grants WHERE device = ? AND event = ? AND holder = ? AND fence = ? AND detail = ?",
+                    (device, event, holder, fence, detail)):
+                return
             self._insert("grants", {"device": device, "event": event, "holder": holder, "fence": fence,
-                                    "detail": detail, "utc": utc_now()})
+                                    "detail": detail, "utc": utc or self._clock()})
 
     def grants(self, device: str | None = None, limit: int = 200) -> tuple[Grant, ...]:
         """The latest lines of the audit, newest first."""

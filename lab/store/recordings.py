@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from agents.wire.recording import RecordingError, unpack_recording
@@ -14,6 +15,7 @@ from lab.errors import ProtocolMismatch, RecordingConflict, RecordingMisplaced
 from .codec import to_text
 from .connection import Connection, Row, utc_now
 from .traces import holds_recording, read_recording, trace_path, write_recording
+from .window_cache import WindowCache
 
 TRACES_FOLDER = "traces"
 
@@ -30,6 +32,10 @@ ORDER BY b.number, b.id, w.position
 
 class RecordingRecords(Connection):
     """Windows by (block, attempt, position); their recordings lie in `traces/`, named by hash."""
+
+    @cached_property
+    def _windows(self) -> WindowCache:
+        return WindowCache()
 
     @property
     def traces(self) -> Path:
@@ -85,9 +91,9 @@ class RecordingRecords(Connection):
         return self._row("SELECT 1 AS is_there FROM windows WHERE sha256 = ? LIMIT 1", (sha256,)) is not None
 
     def window(self, sha256: str) -> Window:
-        """The window of that recording hash, read from its file; raises StoreError."""
-        header, arrays = read_recording(trace_path(self.traces, sha256))
-        return window_from_recording(header, arrays, sha256)
+        """The window of that recording hash, read from its file, its arrays read-only; raises StoreError."""
+        path = trace_path(self.traces, sha256)
+        return self._windows.get(sha256, path, lambda: window_from_recording(*read_recording(path), sha256))
 
     def _block_windows(self, rows: list[Row]) -> BlockWindows:
         measured = next(row for row in rows if row["kind"] == "window")

@@ -98,7 +98,10 @@ class SharedFiles:
         place = self._place(kind, sha256)
         with self._reaching(f"look for {_name(kind, sha256)} in"):
             self._require_folder()
-            return self._size(place) is not None
+            is_there = self._size(place) is not None
+            if not is_there:
+                self._require_bucket()
+        return is_there
 
     def remove(self, kind: Kind, sha256: str) -> None:
         """Forget a file; one that is not there is forgotten already."""
@@ -117,6 +120,8 @@ class SharedFiles:
                 sizes = [int(info["size"]) for name, info in self._listed(kind).items()
                          if _SHA256.fullmatch(name.rsplit("/", 1)[-1])]
                 found[kind] = Usage(files=len(sizes), size_bytes=sum(sizes))
+            if not any(usage.files for usage in found.values()):
+                self._require_bucket()
         return found
 
     def _listed(self, kind: str) -> dict[str, Any]:
@@ -149,6 +154,7 @@ class SharedFiles:
     def _chunks(self, place: str, kind: str, sha256: str, max_bytes: int | None = None) -> Iterator[bytes]:
         size_bytes = self._size(place)
         if size_bytes is None:
+            self._require_bucket()
             raise StoreError(f"{_name(kind, sha256)} is not in {self.url}: it was never put there, or removed since; "
                              f"check that every machine has the same {URL_VARIABLE}")
         if max_bytes is not None and size_bytes > max_bytes:
@@ -170,6 +176,19 @@ class SharedFiles:
         if self._folder is not None and not self._folder.is_dir():
             raise _out_of_reach(f"there is no folder {self._folder}, which {URL_VARIABLE} names: mount it on this "
                                 "machine, or create it if this machine is the one that has it")
+
+    def _require_bucket(self) -> None:
+        """Of a bucket that does not exist s3fs says that the file does not; who may not ask for it gets no answer."""
+        if not self.url.startswith("s3:"):
+            return
+        bucket = self._root.split("/", 1)[0]
+        try:
+            with suppress(PermissionError):
+                self._files.info(bucket)
+        except FileNotFoundError:
+            raise _out_of_reach(f"there is no bucket {bucket!r}, which {URL_VARIABLE} names ({self.url}): correct the "
+                                "name, create the bucket, or check that AWS_ENDPOINT_URL names the server that has "
+                                "it") from None
 
     @contextmanager
     def _reaching(self, doing: str) -> Iterator[None]:

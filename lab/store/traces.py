@@ -17,7 +17,7 @@ import numpy as np
 from agents.wire.recording import MAGIC, Arrays, RecordingError, unpack_recording
 from lab.errors import ProtocolMismatch, StoreError
 
-from .durable import write_durably
+from .durable import disk_error, write_durably
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,7 +43,7 @@ def write_recording(path: Path, data: bytes) -> None:
     try:
         write_durably(path, lambda stream: _write_parquet(table, notes, stream))
     except OSError as error:
-        raise StoreError(f"cannot write the recording {path}: {error}") from error
+        raise disk_error(f"cannot write the recording {path}: {error}", error) from error
 
 
 def read_recording(path: Path) -> tuple[dict[str, Any], Arrays]:

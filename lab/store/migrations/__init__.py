@@ -14,6 +14,7 @@ from sqlite_utils import Database, Migrations
 from .m0001_first_layout import create_first_layout
 from .m0002_window_artifact import add_window_artifact
 from .m0003_queue import add_queue
+from .m0004_reboot_and_quotas import add_reboot_and_quotas
 
 SET_NAME = "lab"
 
@@ -23,6 +24,7 @@ STEPS: Mapping[str, Step] = {
     "m0001_first_layout": create_first_layout,
     "m0002_window_artifact": add_window_artifact,
     "m0003_queue": add_queue,
+    "m0004_reboot_and_quotas": add_reboot_and_quotas,
 }
 
 

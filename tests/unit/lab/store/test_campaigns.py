@@ -193,6 +193,10 @@ def test_epochs_count_up_for_each_campaign_alone(filled):
     assert filled.campaign(ID).epoch == 2
 
 
+def kinds(store):
+    return [event.kind for event in store.events(ID)]
+
+
 def open_epoch(store, campaign_id=ID, priority=10):
     return store.open_epoch(campaign_id, samples.campaign(), "text", priority=priority, active={"queued", "measuring"})
 
@@ -202,11 +206,13 @@ def test_a_campaign_nobody_knows_is_kept_and_begun(store):
     summary = store.campaign(ID)
     assert (summary.state, summary.priority, summary.epoch, summary.workload_sha256) == ("queued", 2, 1, "")
     assert store.definition(ID) == (samples.campaign(), "text")
+    assert kinds(store) == ["queued"]
 
 
 def test_a_campaign_that_goes_on_is_not_begun_twice(filled):
     filled.set_campaign_state(ID, "measuring")
     assert open_epoch(filled, priority=2) is None
+    assert kinds(filled) == ["measuring"]
     summary = filled.campaign(ID)
     assert (summary.state, summary.priority, summary.epoch) == ("measuring", 10, 0)
 
@@ -216,6 +222,7 @@ def test_a_campaign_that_failed_is_begun_again_with_the_new_priority(filled):
     assert open_epoch(filled, priority=2) == 1
     summary = filled.campaign(ID)
     assert (summary.state, summary.failure, summary.priority) == ("queued", None, 2)
+    assert kinds(filled) == ["failed", "queued"]
     assert summary.workload_sha256 == samples.WORKLOAD_SHA256
 
 
@@ -229,3 +236,4 @@ def test_of_two_who_submit_at_once_one_begins(lab_home, store):
             thread.join()
     assert sorted(begun, key=str) == [1, None]
     assert store.campaign(ID).epoch == 1
+    assert kinds(store) == ["queued"]

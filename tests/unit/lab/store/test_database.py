@@ -229,6 +229,14 @@ def test_the_third_layout_adds_what_the_queue_needs_and_nothing_else():
         "grants": ["id"]}
 
 
+def test_the_fourth_layout_adds_reboots_and_quotas_and_nothing_else():
+    (before, views_before), (after, views) = layout_after(3), layout_after(4)
+    assert set(after) - set(before) == {"quotas"}
+    assert columns_added(before, after) == [("devices", "reboot", "TEXT", False, None)]
+    assert all(after[name] == before[name] for name in before if name != "devices")
+    assert (after["quotas"][2], views) == (["owner"], views_before)
+
+
 def test_a_database_of_the_first_layout_becomes_the_same_as_a_new_one(tmp_path):
     (tmp_path / "old").mkdir()
     connection = sqlite3.connect(tmp_path / "old" / DATABASE_NAME)

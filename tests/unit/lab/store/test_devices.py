@@ -15,6 +15,14 @@ def test_a_device_comes_back_as_saved(store):
     assert store.device("pi") == device
 
 
+@pytest.mark.parametrize("reboot", [None, "sudo -n systemctl reboot", "sh -c 'echo \"b\" > /proc/sysrq-trigger'"])
+def test_a_device_keeps_how_it_is_rebooted(store, reboot):
+    store.save_device(dataclasses.replace(samples.DEVICE, reboot=reboot))
+    assert store.device("board").reboot == reboot
+    store.save_device(samples.DEVICE)
+    assert store.device("board").reboot is None
+
+
 def test_a_device_keeps_where_it_hangs_its_pools_and_its_power(store):
     device = dataclasses.replace(samples.DEVICE, agent_host="bench-2", pools=("pi4", "quiet room"),
                                  power=(("kind", "shelly"), ("url", "http://plug.example/?a=1&b='2'")))

@@ -1,14 +1,18 @@
 """Files are whole or absent, and private."""
 
+import errno
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
-from lab.store.durable import TEMPORARY_PREFIX, make_folder, write_durably
+from lab.errors import DiskFull, StoreError
+from lab.store.durable import TEMPORARY_PREFIX, disk_error, is_disk_full, make_folder, write_durably
 
 
 def mode(path):
@@ -74,3 +78,49 @@ def test_no_file_stays_open(tmp_path):
     for number in range(5):
         write_durably(tmp_path / str(number), lambda stream: stream.write(b"x"))
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def full_sqlite(folder):
+    """What SQLite itself raises where no page can be added."""
+    with closing(sqlite3.connect(folder / "small.db")) as database:
+        database.execute("CREATE TABLE t (x)")
+        database.execute("PRAGMA max_page_count = 4")
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            database.execute("INSERT INTO t VALUES (zeroblob(100000))")
+    return caught.value
+
+
+def raised_from(error, cause):
+    with pytest.raises(type(error)) as caught:
+        raise error from cause
+    return caught.value
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_and_a_full_quota_are_known(number):
+    error = OSError(number, os.strerror(number))
+    assert is_disk_full(error)
+    assert is_disk_full(raised_from(StoreError("cannot write"), error))
+    assert isinstance(disk_error("cannot write x", error), DiskFull)
+
+
+def test_a_full_database_is_known(tmp_path):
+    error = disk_error("cannot write to x", full_sqlite(tmp_path))
+    assert isinstance(error, DiskFull)
+    assert error.transient
+    assert str(error).startswith("cannot write to x. The disk is full: free some space")
+
+
+def test_what_is_no_full_disk_is_none(tmp_path):
+    for error in (OSError(errno.EACCES, "no"), sqlite3.OperationalError("database is locked"), ValueError("full"),
+                  raised_from(StoreError("x"), KeyError("y"))):
+        assert not is_disk_full(error)
+        assert type(disk_error("cannot write x", error)) is StoreError
+
+
+def test_an_error_that_hides_what_it_came_during_is_not_looked_through():
+    error = ValueError("another matter")
+    error.__context__ = OSError(errno.ENOSPC, "full")
+    assert is_disk_full(error)
+    error.__suppress_context__ = True  # as `from None` does
+    assert not is_disk_full(error)

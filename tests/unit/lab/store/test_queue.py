@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lab.domain.queue import BlockAttempt, DeviceHealth
-from lab.errors import StoreError
+from lab.errors import NotFound, StoreError
 from lab.store.store import Store
 from tests.support import samples
 
@@ -17,6 +17,14 @@ ID = "c0ffee0123456789"
 S = 1_000_000_000
 PAST, FUTURE = "2001-01-01T00:00:00.000000Z", "2999-01-01T00:00:00.000000Z"
 ENDS = ("done", "failed", "cancelled", "void")
+
+
+@pytest.fixture
+def store(store):
+    """Two devices are registered."""
+    for name in ("board", "pi"):
+        store.save_device(dataclasses.replace(samples.DEVICE, name=name))
+    return store
 
 
 def attempt(**changes):
@@ -75,11 +83,11 @@ def test_an_attempt_needs_a_known_campaign(filled):
 def test_a_failed_attempt_says_why_and_when(filled):
     filled.queue_attempt(attempt())
     filled.end_attempt("block-1", 1, "failed", error="link cut", error_kind="ConnectionLost", transient=True,
-                       started_utc=PAST)
+                       took_ns=90 * S)
     (found,) = filled.attempts()
-    assert found.ended_utc > found.started_utc == PAST
-    assert dataclasses.replace(found, ended_utc=None) == attempt(
-        state="failed", error="link cut", error_kind="ConnectionLost", transient=True, started_utc=PAST)
+    assert PAST < found.started_utc < found.ended_utc < FUTURE
+    assert dataclasses.replace(found, started_utc=None, ended_utc=None) == attempt(
+        state="failed", error="link cut", error_kind="ConnectionLost", transient=True)
 
 
 def test_an_end_without_a_start_keeps_the_known_start(filled):
@@ -319,6 +327,18 @@ def test_the_audit_grows_and_shows_the_newest_first(store):
     assert store.grants("pi")[0].fence is None
 
 
+def test_the_audit_has_what_a_lease_did_once_and_what_people_did_as_often_as_they_did_it(store):
+    """A step that is repeated after a crash says the same once more; a device that forgot its leases says it anew."""
+    began = "2026-01-01T00:00:00.000000Z"
+    for _ in range(2):
+        store.note_grant("board", "granted", "c1", 7, "block-1", began)
+        store.note_grant("board", "kicked", "ada", None, "by hand")
+    store.note_grant("board", "granted", "c1", 7, "block-2")
+    seen = [(grant.event, grant.detail) for grant in reversed(store.grants("board"))]
+    assert seen == [("granted", "block-1"), ("kicked", "by hand"), ("kicked", "by hand"), ("granted", "block-2")]
+    assert store.grants("board")[-1].utc == began
+
+
 def test_the_audit_shows_no_more_than_wanted(store):
     for number in range(5):
         store.note_grant("board", "granted", "c1", number, "")
@@ -326,8 +346,33 @@ def test_the_audit_shows_no_more_than_wanted(store):
     assert len(store.grants()) == 5
 
 
+@pytest.mark.parametrize("act", [
+    lambda store: store.reserve("bord", "ada", "test", None),
+    lambda store: store.quarantine("bord", "smells burnt"),
+    lambda store: store.note_failure("bord", "no answer"),
+])
+def test_a_name_that_no_device_has_is_refused_and_leaves_nothing(store, act):
+    """A slip of the pen must not keep a device that is added later under that name."""
+    with pytest.raises(NotFound, match=r"no device 'bord'.*'board'"):
+        act(store)
+    assert (store.reservation("bord"), store.health("bord")) == (None, DeviceHealth(device="bord"))
+    assert store.grants() == ()
+
+
+def test_a_device_that_is_added_again_is_neither_quarantined_nor_reserved(store):
+    for name in ("board", "pi"):
+        store.reserve(name, "ada", "test", None)
+        store.quarantine(name, "smells burnt")
+    store.remove_device("board")
+    store.save_device(samples.DEVICE)
+    assert (store.reservation("board"), store.health("board")) == (None, DeviceHealth(device="board"))
+    assert (store.reservation("pi").holder, store.health("pi").reason) == ("ada", "smells burnt")
+    assert events(store, "board") == [("reserved", "ada", "test")], "the audit stays"
+
+
 def test_hostile_names_are_only_text(store):
     name = "x'); DROP TABLE grants; --"
+    store.save_device(dataclasses.replace(samples.DEVICE, name=name))
     store.reserve(name, name, name, None)
     store.note_failure(name, name)
     assert (store.reservation(name).holder, store.health(name).reason) == (name, name)

@@ -369,3 +369,12 @@ def test_a_recording_is_known_by_its_hash_once_it_is_kept(filled):
     ingest(filled)
     assert filled.has_window(SHA256)
     assert not filled.has_window("0" * 64)
+
+
+def test_a_recording_damaged_after_it_was_read_is_noticed(filled):
+    ingest(filled)
+    assert filled.window(SHA256).sha256 == SHA256
+    (path,) = filled.traces.rglob("*.parquet")
+    path.write_bytes(b"no recording")
+    with pytest.raises(StoreError, match="cannot read the recording"):
+        filled.window(SHA256)

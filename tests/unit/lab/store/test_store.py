@@ -1,5 +1,6 @@
 """The store as a whole: one folder, safe to share, one transaction at a time."""
 
+import sqlite3
 import threading
 
 import pytest
@@ -52,6 +53,32 @@ def test_writing_through_a_reader_is_refused(lab_home, filled):
     with Store.open(lab_home, read_only=True) as reader, pytest.raises(StoreError, match="readonly"):
         reader.set_cell_state(ID, samples.cell().id, "done")
     assert samples.cell_states(filled, ID)[samples.cell().id] == ("pending", None)
+
+
+class RefusesOneCommit:
+    """A real database whose disk refuses the first commit, as a full one does, and no later one."""
+
+    def __init__(self, database):
+        self._database, self._is_full = database, True
+
+    def commit(self):
+        if self._is_full:
+            self._is_full = False
+            raise sqlite3.OperationalError("database or disk is full")
+        self._database.commit()
+
+    def __getattr__(self, name):
+        return getattr(self._database, name)
+
+
+def test_a_commit_that_the_disk_refuses_changes_nothing_and_hides_nothing_written_later(lab_home, filled):
+    store = Store(RefusesOneCommit(filled._database), lab_home)
+    cell_id = samples.cell().id
+    with pytest.raises(StoreError, match="is full"):
+        store.set_cell_state(ID, cell_id, "failed", "never")
+    store.set_cell_state(ID, cell_id, "done")
+    with Store.open(lab_home, read_only=True) as reader:
+        assert samples.cell_states(reader, ID)[cell_id] == ("done", None)
 
 
 def test_an_error_undoes_the_whole_transaction(filled):
