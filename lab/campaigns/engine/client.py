@@ -18,7 +18,9 @@ from lab.domain.campaign import Campaign
 from lab.errors import LabError
 from lab.store.store import Store
 
+from .bell import ring
 from .database import VERSION, client, connect
+from .nudge import wake
 from .roster import WorkerLine, workers
 
 _ASK_POLL_S = 0.2
@@ -56,13 +58,13 @@ class DurableEngine:
 
     def resume(self, campaign_id: str) -> None:
         """Go on with what is not done, failed cells too; one that goes on already is left alone."""
-        if self._store.campaign(campaign_id).state in CAMPAIGN_ACTIVE and self.live(campaign_id):
+        if self._store.head(campaign_id).state in CAMPAIGN_ACTIVE and self.live(campaign_id):
             return
         self._begin(campaign_id, None)
 
     def drop_rest(self, campaign_id: str) -> None:
         """Calls of a campaign that is over, as a block queued in advance, are not needed any more."""
-        if self._store.campaign(campaign_id).state not in CAMPAIGN_ACTIVE:
+        if self._store.head(campaign_id).state not in CAMPAIGN_ACTIVE:
             self._drop(campaign_id)
 
     def restart(self, campaign_id: str) -> None:
@@ -74,6 +76,10 @@ class DurableEngine:
         summary = self._store.campaign(campaign_id)
         return Progress(campaign_id=summary.id, state=summary.state, cells_total=summary.cells_total,
                         cells_done=summary.cells_done, cells_failed=summary.cells_failed)
+
+    def state(self, campaign_id: str) -> str:
+        """The campaign's state alone, which is quick to ask however many cells it has."""
+        return self._store.head(campaign_id).state
 
     def live(self, campaign_id: str) -> tuple[tuple[str, str, str], ...]:
         """(id, name, status) of the campaign's calls that wait or are being carried out."""
@@ -105,10 +111,13 @@ class DurableEngine:
         """Put calls into the queue; one that is there already is left alone."""
         for call in calls:
             self._client.enqueue(options(call), *call.args)
+        queues = {call.queue_name for call in calls if not call.delay_s}
+        wake(queues)
+        ring(self._database, queues)
 
     def prune(self, campaign_id: str) -> int:
         """Forget the finished calls of a campaign that is over; returns how many."""
-        if self._store.campaign(campaign_id).state in CAMPAIGN_ACTIVE:
+        if self._store.head(campaign_id).state in CAMPAIGN_ACTIVE:
             return 0
         found = self._client.list_workflows(workflow_id_prefix=f"{campaign_id}:", load_input=False, load_output=False,
                                             status=["SUCCESS", "ERROR", "CANCELLED"])
@@ -145,8 +154,11 @@ class DurableEngine:
 
     def _revive(self, campaign_id: str) -> None:
         """A campaign that should go on, of which no call is left: its first call, or, if that was done, a new epoch."""
-        first = plan_call(campaign_id, self._store.campaign(campaign_id).epoch)
-        if self._client.list_workflows(workflow_ids=[first.id], load_input=False, load_output=False):
+        first = plan_call(campaign_id, self._store.head(campaign_id).epoch)
+        found = self._client.list_workflows(workflow_ids=[first.id], load_input=False, load_output=False)
+        if found and found[0].status in _LIVE:
+            return  # whoever submitted it came to that just now
+        if found:
             self._begin(campaign_id, None)
         else:  # whoever submitted it has not come to that yet, or the queue was lost; twice it is the same call
             self.enqueue([first])

@@ -22,8 +22,11 @@ VERSION = "lab-wf-1"
 
 ENGINE_FILE = "engine.db"
 _SCHEMA = "dbos"
-_HAS_TABLES = "SELECT count(*) FROM sqlite_master WHERE name = 'workflow_status'"
 URL_VARIABLE = "LAB_ENGINE_URL"
+
+_LINK = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+         "tcp_user_timeout": 20_000}
+"""A connection whose other end is gone without a word ends within half a minute (libpq; s, and ms for the last)."""
 
 
 def engine_url(home: Path, env: Mapping[str, str] = os.environ) -> str:
@@ -45,7 +48,10 @@ def is_sqlite(url: str) -> bool:
 
 
 def prepare(url: str) -> None:
-    """Make the SQLite file private and WAL before dbos opens it; a server needs nothing. Raises StoreError."""
+    """Make or update the tables before dbos opens them, and a SQLite file private and WAL. Raises StoreError.
+
+    Tables of a newer dbos are refused: this one would read them, and write rows that lack what the newer one expects.
+    """
     refuse_pickle()
     logging.getLogger("dbos").setLevel(logging.CRITICAL)  # cancelled calls are no news; what fails is in the store
     if is_sqlite(url):
@@ -65,11 +71,11 @@ def _prepare_file(url: str) -> None:
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             path.chmod(0o600)
             engine = connect(url)
+            is_behind = _is_behind(engine, str(path))
             with engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-                is_new = not connection.exec_driver_sql(_HAS_TABLES).scalar()
             engine.dispose()
-            if is_new:
+            if is_behind:
                 _migrate(url)
     except (OSError, SQLAlchemyError) as error:
         raise StoreError(f"cannot open the queue {path}: {error}; it must be on a local disk that can be written. What "
@@ -78,22 +84,38 @@ def _prepare_file(url: str) -> None:
 
 
 def _migrate_server(url: str) -> None:
-    """Make the tables unless they are all there; a worker's role need not be able to.
+    """Make or update the tables unless they are all there; a worker's role need not be able to.
 
     Asked by version, since another process may be making them at this moment: then dbos waits for it.
     """
-    from dbos._migration import should_migrate
     from sqlalchemy.exc import SQLAlchemyError
 
     engine = connect(url)
     try:
-        if should_migrate(engine, _SCHEMA, use_listen_notify=True):
+        if _is_behind(engine, without_password(url)):
             _migrate(url)
     except SQLAlchemyError as error:
-        raise StoreError(f"cannot reach the queue at {without_password(url)}: {error}. Check {URL_VARIABLE} and that "
-                         "the server runs.") from error
+        raise StoreError(f"cannot reach the queue at {without_password(url)}: {error}. Check {URL_VARIABLE}, that the "
+                         "server runs, and that whoever opens it first after an update may change its tables."
+                         ) from error
     finally:
         engine.dispose()
+
+
+def _is_behind(engine: Engine, where: str) -> bool:
+    """Whether tables are missing or older than this dbos makes them; raises StoreError if they are newer."""
+    from dbos import _migration
+
+    if engine.dialect.name == "sqlite":
+        found, known = _migration.get_sqlite_migration_versions(engine)
+    else:
+        found, known = _migration.get_migration_versions(engine, _SCHEMA, use_listen_notify=True)
+    if found > known:
+        raise StoreError(f"the queue {where} was opened by a newer version of the lab: its tables have version "
+                         f"{found}, this version knows them up to {known}. Update the lab here. To go back instead, "
+                         f"begin with an empty queue (move the file away, or name another database in {URL_VARIABLE}): "
+                         "what was measured is not in it, `lab campaigns resume` goes on.")
+    return bool(found < known)
 
 
 def _migrate(url: str) -> None:
@@ -115,10 +137,11 @@ def _migrating(path: Path) -> Iterator[None]:
 
 def connect(url: str) -> Engine:
     """Our own few connections beside those of dbos."""
-    from sqlalchemy import create_engine
+    from sqlalchemy import create_engine, make_url
     from sqlalchemy.pool import NullPool
 
-    arguments = {"timeout": 30.0} if is_sqlite(url) else {"connect_timeout": 10}
+    arguments = {"timeout": 30.0} if is_sqlite(url) else {
+        name: value for name, value in _LINK.items() if name not in make_url(url).query}
     return create_engine(url, connect_args=arguments, poolclass=NullPool if is_sqlite(url) else None,
                          **({} if is_sqlite(url) else {"pool_size": 2, "pool_pre_ping": True}))
 

@@ -12,14 +12,16 @@ from lab.campaigns.calls import device_queue
 from lab.errors import ConfigError, LabError, StoreError
 
 from .database import APPLICATION, VERSION, connect, prepare, serializer, without_password
-from .guard import only_one
+from .guard import Hold, only_one
 
 if TYPE_CHECKING:
     from .roster import Beating
     from .workflows import Runtime
 
-POLL_S = 0.1
-_SLOW_POLL_S = 0.3
+_POLL_S = 0.5
+"""How often a queue is looked at that nobody nudged; `nudge` and `bell` are what a waiting call counts on."""
+
+_SLOW_POLL_S = 1.0
 _THREADS_MAX = 64
 _LEAVE_WITHIN_S = 10.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -31,12 +33,12 @@ def queues_of(roles: Sequence[str]) -> dict[str, dict[str, Any]]:
     for role in roles:
         if role == "controller":
             found["campaigns"] = {"worker_concurrency": 1, "polling_interval_sec": _SLOW_POLL_S}
-            found["control"] = {"worker_concurrency": 1, "polling_interval_sec": POLL_S}
+            found["control"] = {"worker_concurrency": 1, "polling_interval_sec": _POLL_S}
         elif role == "compress":
             found["compress"] = {"worker_concurrency": 1, "polling_interval_sec": _SLOW_POLL_S}
         elif role.startswith("devices:") and _NAME.fullmatch(role.removeprefix("devices:")):
             queue = device_queue(role.removeprefix("devices:"))
-            found[queue] = {"partition_concurrency": 1, "polling_interval_sec": POLL_S}
+            found[queue] = {"partition_concurrency": 1, "polling_interval_sec": _POLL_S}
         else:
             raise ConfigError(f"worker role {role!r}: expected controller, compress or devices:HOST (up to 64 letters, "
                               "digits, '.', '_' or '-').")
@@ -45,28 +47,40 @@ def queues_of(roles: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 @contextmanager
 def working(home: Path, url: str, executor_id: str, roles: Sequence[str],
-            runtime: Callable[[Beating], Runtime], chores: Callable[[], None] = lambda: None) -> Iterator[None]:
+            runtime: Callable[[Beating], Runtime], chores: Callable[[], None] = lambda: None) -> Iterator[Hold]:
     """Work in the background for the time of the `with`. Raises ExecutorTaken, StoreError.
 
     What is interrupted at the end goes on in the next process of the same executor id; a block goes on on its device.
+    Whoever works asks `Hold.check` now and then: it raises ExecutorTaken once another process has taken over.
     """
     prepare(url)
     from dbos import DBOS
 
+    from .bell import Listening, ring
+    from .nudge import Nudger, is_running, take
+    from .patience import wait_for_space
     from .roster import Beating
-    from .workflows import serve_with, wait_for_devices
+    from .workflows import serve_with, tell_why_waiting, wait_for_devices
 
     queues = queues_of(roles)
-    with only_one(home, url, executor_id):
+    with only_one(home, url, executor_id) as hold:
         engine = connect(url)
+        nudger = Nudger(queues, take, is_running, lambda name: ring(engine, [name]))
+        listening = Listening(url, lambda name: nudger.wake(queues.keys() & {name}))
         beating = Beating(engine, executor_id, tuple(roles), chores)
         serve_with(runtime(beating))
+        wait_for_space(tell_why_waiting)
         try:
             _launch(url, executor_id, queues)
             beating.start()
-            yield
+            nudger.start()
+            listening.start()
+            yield hold
         finally:
-            wait_for_devices(_LEAVE_WITHIN_S)
+            listening.stop()
+            nudger.stop()
+            if not hold.is_lost:  # else this process must take nothing more, not even for as long as a block lasts
+                wait_for_devices(_LEAVE_WITHIN_S)
             beating.stop()
             with suppress(Exception):
                 DBOS.destroy(workflow_completion_timeout_sec=0)

@@ -6,6 +6,7 @@ of them waits for another: an order of calls is a chain, so a campaign of weeks 
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from collections.abc import Callable
@@ -15,16 +16,18 @@ from typing import Any
 from dbos import DBOS
 from dbos import error as dbos_error
 
-from lab.campaigns.base import HostServices, never_stop
+from lab.campaigns.base import STORAGE, HostServices, Listener, ProgressEvent, ignore_events, never_stop
 from lab.campaigns.beside_device import contact as greet
 from lab.campaigns.beside_device import left_behind, measure_block
-from lab.campaigns.calls import Call, Json, Queue, call_from_json, call_to_json
+from lab.campaigns.calls import Call, Json, Queue, call_from_json, call_to_json, device_queue
 from lab.campaigns.controller import Controller
 from lab.campaigns.recovery import error_outcome
 from lab.domain.block import BlockManifest
-from lab.errors import StoreError
+from lab.errors import SharedFilesMissing, StoreError
+from lab.store.durable import is_disk_full
 
 from .client import options
+from .nudge import wake
 
 _LATER_S = 120.0
 _RECOVERIES_MAX = 20
@@ -39,6 +42,7 @@ class Runtime:
     host: Callable[[Callable[[], bool]], HostServices] | None = None
     compress: Callable[[list[Json]], Json] | None = None
     act: Callable[[str, list[Json]], Json] | None = None
+    listener: Listener = ignore_events
 
 
 class _Count:
@@ -63,7 +67,10 @@ class _Count:
 
 
 _runtime = Runtime()
+_deciding = threading.Lock()
+_compressing = threading.Lock()
 _at_device = _Count()
+_held_up = threading.Event()
 
 
 def wait_for_devices(timeout_s: float) -> bool:
@@ -77,23 +84,71 @@ def serve_with(runtime: Runtime) -> None:
     _runtime = runtime
 
 
+def _durable(name: str, queue_of: Callable[..., str]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A durable function of that name; once it has ended, its queue is looked at for what waits behind it."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @DBOS.workflow(name=name, max_recovery_attempts=_RECOVERIES_MAX)
+        @functools.wraps(function)
+        def call(*args: Any) -> Any:
+            try:
+                return function(*args)
+            finally:
+                wake([queue_of(*args)], DBOS.workflow_id)
+
+        return call
+
+    return decorate
+
+
+def _in(queue: str) -> Callable[..., str]:
+    return lambda *_args: queue
+
+
+def _beside(position: int) -> Callable[..., str]:
+    """The queue of the device whose JSON is that argument."""
+    return lambda *args: device_queue(json.loads(args[position])["agent_host"])
+
+
+def _of_order(_campaign_id: str, _epoch: int, order: Json, _tries: int) -> str:
+    return device_queue(json.loads(order["target"])["agent_host"])
+
+
 def _follow(calls: list[Json]) -> None:
-    for data in calls:
-        call = call_from_json(data)
+    followed = [call_from_json(data) for data in calls]
+    for call in followed:
         DBOS.enqueue_workflow_with_options(options(call), *call.args)
+    wake({call.queue_name for call in followed if not call.delay_s})
+
+
+def tell_why_waiting(error: Exception | None) -> None:
+    """Say to whoever watches this process why nothing can be stored; None once something was."""
+    if error is not None or _held_up.is_set():
+        text = "" if error is None else f"waiting: {error}"
+        _runtime.listener(ProgressEvent(stage="analyse", subject=STORAGE, text=text))
+    (_held_up.clear if error is None else _held_up.set)()
+
+
+def _is_storage(error: BaseException) -> bool:
+    """Whether the same call may succeed once there is space, or the shared files are in reach."""
+    return isinstance(error, StoreError) or is_disk_full(error)
 
 
 @DBOS.step(name="decide", retries_allowed=True, max_attempts=9, interval_seconds=0.5, backoff_rate=2.0,
-           should_retry=lambda error: isinstance(error, StoreError))
+           should_retry=lambda error: _is_storage(error) and not isinstance(error, SharedFilesMissing))
 def _decide(name: str, args: list[Json]) -> list[Json]:
     controller = _runtime.controller
     if controller is None:
         raise RuntimeError("this process is no controller")
     try:
-        return [call_to_json(call) for call in getattr(controller, name)(*args)]
-    except StoreError:
-        raise
+        with _deciding:  # a nudge and a poll at once may each start one
+            calls = [call_to_json(call) for call in getattr(controller, name)(*args)]
+        tell_why_waiting(None)
+        return calls
     except Exception as error:
+        if _is_storage(error):
+            tell_why_waiting(error)
+            raise
         if name == "collected":  # of a campaign that may be long over: what came late does not undo its end
             raise
         controller.broke(args[0], error)
@@ -102,34 +157,37 @@ def _decide(name: str, args: list[Json]) -> list[Json]:
 
 def _decide_and_follow(name: str, args: list[Json], queue: Queue = "control", *,
                        decide: Callable[[str, list[Json]], list[Json]] = _decide,
-                       follow: Callable[[list[Json]], None] = _follow) -> None:
-    """What the controller decides, and the calls that follow.
+                       follow: Callable[[list[Json]], None] = _follow) -> list[Json]:
+    """What the controller decides, and the calls that follow; these are returned.
 
     While the disk is full or the shared files are away, the same call is put into the queue for later; this one ends
     as an error, so that nobody takes it for done.
     """
     try:
         calls = decide(name, args)
-    except dbos_error.DBOSMaxStepRetriesExceeded:
+    except (dbos_error.DBOSMaxStepRetriesExceeded, SharedFilesMissing):
+        if name == "collected" and not args[2]:  # its worker calls again once it is told where to share
+            raise
         later = Call(name=name, id=f"{DBOS.workflow_id}:later", queue=queue, args=args, delay_s=_LATER_S)
         follow([call_to_json(later)])
         raise
     follow(calls)
+    return calls
 
 
-@DBOS.workflow(name="plan", max_recovery_attempts=_RECOVERIES_MAX)
+@_durable("plan", _in("campaigns"))
 def plan(*args: Any) -> None:
     """A campaign becomes cells; its devices are asked what they are."""
     _decide_and_follow("plan", list(args), "campaigns")
 
 
-@DBOS.workflow(name="advance", max_recovery_attempts=_RECOVERIES_MAX)
+@_durable("advance", _in("control"))
 def advance(*args: Any) -> None:
     """A device goes on."""
     _decide_and_follow("advance", list(args))
 
 
-@DBOS.workflow(name="contact", max_recovery_attempts=_RECOVERIES_MAX)
+@_durable("contact", _beside(2))
 def contact(campaign_id: str, epoch: int, target: str, profile: str, number: int) -> None:
     """Beside the device: connect and learn what is there."""
     outcome = {**_contact(target, profile), "number": number}
@@ -139,13 +197,13 @@ def contact(campaign_id: str, epoch: int, target: str, profile: str, number: int
     _follow([call_to_json(follow)])
 
 
-@DBOS.workflow(name="contacted", max_recovery_attempts=_RECOVERIES_MAX)
+@_durable("contacted", _in("control"))
 def contacted(*args: Any) -> None:
     """The device's answer at the controller."""
     _decide_and_follow("contacted", list(args))
 
 
-@DBOS.workflow(name="compress", max_recovery_attempts=_RECOVERIES_MAX)
+@_durable("compress", _in("compress"))
 def compress(campaign_id: str, epoch: int, key: str, *args: Any) -> None:
     """On any compress worker: make one artifact."""
     outcome = _compress(list(args))
@@ -155,13 +213,13 @@ def compress(campaign_id: str, epoch: int, key: str, *args: Any) -> None:
     _follow([call_to_json(follow)])
 
 
-@DBOS.workflow(name="compressed", max_recovery_attempts=_RECOVERIES_MAX)
+@_durable("compressed", _in("control"))
 def compressed(*args: Any) -> None:
     """The artifact's record at the controller."""
     _decide_and_follow("compressed", list(args))
 
 
-@DBOS.workflow(name="block", max_recovery_attempts=_RECOVERIES_MAX)
+@_durable("block", _of_order)
 def block(campaign_id: str, epoch: int, order: Json, tries: int) -> None:
     """Beside the device: measure one block, then hand its references over."""
     outcome = _measure(campaign_id, order, tries)
@@ -170,19 +228,27 @@ def block(campaign_id: str, epoch: int, order: Json, tries: int) -> None:
     _follow(_leftovers(str(order["plan"]["block_id"])))
 
 
-@DBOS.workflow(name="ingested", max_recovery_attempts=_RECOVERIES_MAX)
+@_durable("ingested", _in("control"))
 def ingested(*args: Any) -> None:
-    """The block's recordings into the database, by the one who writes it."""
-    _decide_and_follow("ingested", list(args))
+    """The block's recordings into the database, by the one who writes it.
+
+    If nothing came to be stored, or it is asked for again, the call ends as an error: a success tells the worker that
+    it may forget the block.
+    """
+    plan, outcome = args[2]["plan"], args[4]
+    calls = _decide_and_follow("ingested", list(args))
+    again = any(call["name"] == "block" and call["args"][2]["plan"] == plan for call in calls)
+    if again or outcome.get("error"):
+        raise StoreError(f"Block {plan['block_id']}: nothing was stored by this call.")
 
 
-@DBOS.workflow(name="collected", max_recovery_attempts=_RECOVERIES_MAX)
+@_durable("collected", _in("control"))
 def collected(*args: Any) -> None:
     """Recordings of a block that an earlier process began."""
     _decide_and_follow("collected", list(args))
 
 
-@DBOS.workflow(name="action", max_recovery_attempts=_RECOVERIES_MAX)
+@_durable("action", _beside(1))
 def action(verb: str, *args: Any) -> Json:
     """Something a person asked of a device, in its turn between blocks; returns the answer or the error."""
     return _act(verb, list(args))
@@ -206,7 +272,8 @@ def _compress(args: list[Json]) -> Json:
     if work is None:
         raise RuntimeError("this process does not compress")
     try:
-        return {"model": work(args)}
+        with _compressing:
+            return {"model": work(args)}
     except Exception as error:  # noqa: BLE001 the technique's defect is written into its cells
         return {"error": error_outcome(error)}
 
@@ -236,8 +303,15 @@ def _leftovers(but: str) -> list[Json]:
     if _runtime.host is None:
         return []
     found = left_behind(_runtime.host(never_stop), _is_taken, but)
-    return [call_to_json(Call(name="collected", id=_collected_id(args[0], args[1]["block_id"], args[1]["attempt"]),
-                              queue="control", args=args)) for args in found]
+    return [call_to_json(collected_call(args)) for args in found]
+
+
+def collected_call(args: list[Json]) -> Call:
+    """Hands over a block that an earlier process began; once it is among the shared files that is another call."""
+    campaign_id, manifest, is_shared = args[:3]
+    shared = ":shared" if is_shared else ""
+    return Call(name="collected", id=_collected_id(campaign_id, manifest["block_id"], manifest["attempt"]) + shared,
+                queue="control", args=args)
 
 
 def _collected_id(campaign_id: str, block_id: str, attempt: int) -> str:

@@ -7,7 +7,7 @@ import os
 import pickle
 import sqlite3
 import stat
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -103,6 +103,47 @@ def test_a_server_that_is_not_there_is_named_without_its_password():
     with pytest.raises(StoreError, match=r"127\.0\.0\.1:1") as caught:
         database.client("postgresql+psycopg://lab:secret@127.0.0.1:1/lab")
     assert "secret" not in str(caught.value)
+
+
+def version_in(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT version FROM dbos_migrations").fetchone()[0]
+
+
+def test_tables_of_a_newer_dbos_are_refused_and_left_alone(tmp_path):
+    """Somebody updated the lab elsewhere; the text says what to do."""
+    url, path = database.engine_url(tmp_path, {}), tmp_path / database.ENGINE_FILE
+    database.prepare(url)
+    known = version_in(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE dbos_migrations SET version = version + 1")
+    for opening in (database.prepare, database.client):
+        with pytest.raises(StoreError, match=rf"version {known + 1}, .* up to {known}\. Update the lab") as caught:
+            opening(url)
+        assert str(path) in str(caught.value)
+    assert version_in(path) == known + 1
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE dbos_migrations SET version = version - 1")
+    with opened(url) as client_of_queue:
+        assert client_of_queue.list_workflows() == []
+
+
+@pytest.mark.parametrize("made", [1, 20, 110])
+def test_tables_of_an_older_dbos_are_brought_up_to_date(tmp_path, made):
+    """What waits in the queue stays there."""
+    from dbos._migration import sqlite_migrations
+
+    path = tmp_path / database.ENGINE_FILE
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for sql in sqlite_migrations[:made]:
+            connection.executescript(sql)
+        connection.execute("CREATE TABLE dbos_migrations (version INTEGER NOT NULL PRIMARY KEY)")
+        connection.execute("INSERT INTO dbos_migrations VALUES (?)", (made,))
+        connection.execute("INSERT INTO workflow_status (workflow_uuid, status, name) VALUES ('old', 'ENQUEUED', 'x')")
+    with opened(database.engine_url(tmp_path, {})) as client_of_queue:
+        found = client_of_queue.list_workflows(load_input=False, load_output=False)
+    assert [(each.workflow_id, each.status) for each in found] == [("old", "ENQUEUED")]
+    assert version_in(path) == len(sqlite_migrations)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):
