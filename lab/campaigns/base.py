@@ -33,6 +33,10 @@ class ProgressEvent:
 Listener: TypeAlias = Callable[[ProgressEvent], None]
 
 
+STORAGE = "storage"
+"""Subject of what is said about the controller's disk and the shared files: its text is why it waits, or empty."""
+
+
 def ignore_events(_event: ProgressEvent) -> None:
     """A listener for those who do not watch."""
 
@@ -64,6 +68,9 @@ class Shared(Protocol):
 
     def pull(self, kind: Literal["artifacts", "recordings"], sha256: str, to: Path) -> None:
         """Fetch a file, its hash checked."""
+
+    def has(self, kind: Literal["artifacts", "recordings"], sha256: str) -> bool:
+        """Whether a file is there."""
 
     def remove(self, kind: Literal["artifacts", "recordings"], sha256: str) -> None:
         """Forget a file."""

@@ -84,7 +84,7 @@ def left_behind(services: HostServices, is_taken: Callable[[str, BlockManifest],
             spool.drop(manifest)
             continue
         share(manifest, services)
-        found.append([campaign_id, asdict(manifest), services.shared is not None])
+        found.append([campaign_id, asdict(manifest), services.shared is not None, services.owner])
     return found
 
 

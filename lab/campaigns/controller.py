@@ -7,7 +7,8 @@ outcome. Nothing here waits: a campaign is a chain plan → contact → compress
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,14 @@ from lab.domain.device import DeviceFacts
 from lab.domain.flags import Flag, Severity, Verdict
 from lab.domain.queue import BlockAttempt
 from lab.domain.result import Result
-from lab.errors import LabError, MeasurementInvalid, NotFound
+from lab.errors import LabError, MeasurementInvalid, NotFound, StoreError
 from lab.store.codec import from_text, to_text
 from lab.store.connection import utc_now
 from lab.workloads.base import Workload
 
+from .artifact_keys import ArtifactKeys
 from .base import ProgressEvent, Services
-from .calls import Call, Json, digest
+from .calls import Call, Json
 from .conclude import baseline_of, conclude_device
 from .ending import end_campaign, open_cells, why_open
 from .ingest import ingest_leftovers
@@ -34,8 +36,9 @@ from .order_json import manifest_from_json, order_to_json
 from .planning import expand
 from .pools import resolve
 from .prepare import fail_cells, note_facts
-from .recovery import outcome_from_json
-from .setbacks import after_failed_device, kept_back
+from .recovery import error_outcome, outcome_from_json
+from .setbacks import BUSY_PAUSE_S, after_failed_device, kept_back
+from .sharing import artifact_out_of_reach, not_handed_over
 from .states import CAMPAIGN_OVER
 from .taking import block_call, brief_of, take_block, take_recordings
 
@@ -66,10 +69,11 @@ class Controller:
         return [self._contact(campaign_id, epoch, name, 1)
                 for name in dict.fromkeys(cell.device for cell in unfinished)]
 
-    def planned(self, campaign_id: str, campaign: Campaign, workload: Workload, source_text: str) -> tuple[Cell, ...]:
-        """The campaign's cells, saved."""
+    def planned(self, campaign_id: str, campaign: Campaign, workload: Workload, source_text: str,
+                devices: tuple[str, ...] = ()) -> tuple[Cell, ...]:
+        """The campaign's cells, saved; on these devices, or on those that its pools give now."""
         store = self.services.store
-        chosen = resolve(campaign_id, campaign, store)
+        chosen = replace(campaign, devices=devices) if devices else resolve(campaign_id, campaign, store)
         profiles = {name: self.services.profile(store.device(name).profile) for name in chosen.devices}
         cells = expand(chosen, workload.sha256, profiles)
         store.save_campaign(campaign_id, campaign, workload.sha256, source_text)
@@ -96,8 +100,9 @@ class Controller:
             return []
         store = self.services.store
         cells = self._open(campaign_id, device)
-        if device not in self._registered():
-            return self._gone(campaign_id, device)
+        lost = self._lost(campaign_id, device)
+        if lost is not None:
+            return lost
         failed = outcome_from_json(outcome["error"]) if outcome.get("error") else None
         if failed is None:
             try:
@@ -109,25 +114,30 @@ class Controller:
             again = self._contact(campaign_id, epoch, device, int(outcome["number"]) + 1)
             return after_failed_device(campaign_id, device, cells, "connect", failed, again, self.services)
         store.note_success(device)
-        calls = self._compressions(campaign_id, epoch, device)
-        return calls or self.advance(campaign_id, epoch, device)
+        calls, is_waiting = self._compressions(campaign_id, epoch, device)
+        return calls if is_waiting else self.advance(campaign_id, epoch, device)
 
     def compressed(self, campaign_id: str, epoch: int, key: str, outcome: Json) -> list[Call]:
         """An artifact is made, or cannot be; devices whose artifacts are all settled go on."""
         if not self.is_current(campaign_id, epoch):
             return []
-        store = self.services.store
-        known = self._registered()
-        cells = [cell for cell in self._cells_in(campaign_id, {"compressing"})
-                 if cell.device in known and self._key(cell) == key]
-        if outcome.get("error"):
-            failed = outcome_from_json(outcome["error"])
+        store, keys = self.services.store, ArtifactKeys(self.services)
+        for name in dict.fromkeys(cell.device for cell in self._cells_in(campaign_id, {"compressing"})):
+            self._lost(campaign_id, name)  # its artifacts go by other keys now, and nobody would look at it again
+        cells = [cell for cell in self._cells_in(campaign_id, {"compressing"}) if keys.of(cell) == key]
+        model: CompressedModel | None = from_text(CompressedModel, outcome["model"]) if "model" in outcome else None
+        away = artifact_out_of_reach(model.artifact.sha256, self.services) if model and cells else None
+        if model is None or away is not None:
+            failed = outcome_from_json(outcome["error"] if away is None else error_outcome(away))
+            if cells and failed.transient and isinstance(failed.as_error(), StoreError):
+                store.set_cell_states(campaign_id, [cell.id for cell in cells], "compressing", failed.text)
+                again = self._compress_call(campaign_id, epoch, cells[0], f":{utc_now()}")
+                return [replace(again, delay_s=BUSY_PAUSE_S)]
             fail_cells(campaign_id, cells, "compress", failed.as_error(), self.services)
         else:
-            model: CompressedModel = from_text(CompressedModel, outcome["model"])
-            for cell in cells:
+            for cell in {(cell.workload_sha256, cell.technique.name): cell for cell in cells}.values():
                 store.save_compressed(cell.workload_sha256, model, cell.technique)
-                self._ready(campaign_id, cell, model.artifact.sha256)
+            self._ready(campaign_id, dict.fromkeys([cell.id for cell in cells], model.artifact.sha256))
         waiting = {cell.device for cell in self._cells_in(campaign_id, {"compressing"})}
         devices = [name for name in dict.fromkeys(cell.device for cell in cells) if name not in waiting]
         return [call for name in devices for call in self.advance(campaign_id, epoch, name)]
@@ -138,16 +148,13 @@ class Controller:
             return []
         campaign, _ = self.services.store.definition(campaign_id)
         self.services.store.set_campaign_state(campaign_id, "measuring")
-        if device not in self._registered():
-            return self._gone(campaign_id, device)
+        lost = self._lost(campaign_id, device)
+        if lost is not None:
+            return lost
         kept = kept_back(campaign_id, epoch, device, self._open(campaign_id, device), self.services)
         if kept is not None:
             return kept
         work = self._work(campaign_id, campaign, device)
-        stale = self._stale_profile(work)
-        if stale:
-            fail_cells(campaign_id, self._open(campaign_id, device), "measure", stale, self.services)
-            return end_campaign(campaign_id, self.services)
         results = conclude_device(campaign_id, work.cells, self.services, flags_of(self.workload(campaign)))
         wanted = next_blocks(work, results, self.services)
         calls = [self._block_call(work, epoch, block.order, block.expected_ns) for block in wanted]
@@ -165,9 +172,12 @@ class Controller:
                            is_current=self.is_current(campaign_id, epoch))
         return self.advance(campaign_id, epoch, brief_of(order)["device"]) if calls is None else calls
 
-    def collected(self, campaign_id: str, manifest: Json, is_shared: bool) -> list[Call]:
-        """A block that an earlier worker process started and a later one fetched."""
+    def collected(self, campaign_id: str, manifest: Json, is_shared: bool, owner: str = "") -> list[Call]:
+        """A block that an earlier worker process started and a later one fetched; raises SharedFilesMissing."""
         known = manifest_from_json(manifest)
+        away = not_handed_over(known, {"shared": is_shared, "owner": owner}, self.services)
+        if away is not None:
+            raise away
         take_recordings(campaign_id, known, self.services, is_shared=is_shared)
         attempts = self.services.store.attempts(campaign_id, known.device)
         if any((each.block_id, each.attempt, each.state) == (known.block_id, known.attempt, "queued")
@@ -184,8 +194,8 @@ class Controller:
 
     def is_current(self, campaign_id: str, epoch: int) -> bool:
         """Whether the campaign is still at this epoch and nobody stopped it; calls of an earlier one do nothing."""
-        summary = self.services.store.campaign(campaign_id)
-        return summary.epoch == epoch and summary.state not in CAMPAIGN_OVER
+        head = self.services.store.head(campaign_id)
+        return head.epoch == epoch and head.state not in CAMPAIGN_OVER
 
     def workload(self, campaign: Campaign) -> Workload:
         """The campaign's workload, kept in memory."""
@@ -201,63 +211,61 @@ class Controller:
         measured = {window.cell_id for window in plan.windows}
         store.set_cell_states(work.campaign_id, [cell.id for cell in work.cells if cell.id in measured], "measuring")
         return block_call(work.campaign_id, epoch, order_to_json(order), 1,
-                          store.campaign(work.campaign_id).priority)
+                          store.head(work.campaign_id).priority)
 
     def _contact(self, campaign_id: str, epoch: int, name: str, number: int) -> Call:
         device = self.services.store.device(name)
         profile, _ = self.services.profile(device.profile)
         return Call(name="contact", id=f"{campaign_id}:{epoch}:contact:{name}:{number}", queue="device",
                     args=[campaign_id, epoch, to_text(device), to_text(profile), number], device=name,
-                    agent_host=device.agent_host, priority=self.services.store.campaign(campaign_id).priority)
+                    agent_host=device.agent_host, priority=self.services.store.head(campaign_id).priority)
 
-    def _compressions(self, campaign_id: str, epoch: int, device: str) -> list[Call]:
-        """Calls for the artifacts that no other device of the campaign has made already."""
+    def _compressions(self, campaign_id: str, epoch: int, device: str) -> tuple[list[Call], bool]:
+        """Calls for the artifacts that no other device has asked for, and whether any is still to be made."""
         store = self.services.store
         states = store.cell_states(campaign_id)
         cells = store.cells(campaign_id)
         others = self._registered() - {device}
-        settled = {self._key(cell): cell for cell in cells if cell.device in others and store.facts(cell.device)
-                   and states[cell.id][0] in {"ready", "measuring"}}  # what is missed here comes from the cache
-        calls = {}
-        for cell in self._to_measure(campaign_id, device):
-            key = self._key(cell)
-            if key in settled:
-                self._ready(campaign_id, cell, self._artifact(settled[key]))
-                continue
-            store.set_cell_state(campaign_id, cell.id, "compressing")
-            facts = store.facts(device)
-            profile, _ = self.services.profile(store.device(device).profile)
-            args = [campaign_id, epoch, key, to_text(cell), to_text(facts[0] if facts else None), to_text(profile)]
-            calls[key] = Call(name="compress", id=f"{campaign_id}:{epoch}:compress:{device}:{key}", queue="compress",
-                              args=args, priority=store.campaign(campaign_id).priority)
-        return list(calls.values())
+        keys, contacted = ArtifactKeys(self.services), {name for name in others if store.facts(name)}
+        settled = {keys.of(cell): cell for cell in cells if states[cell.id][0] in {"ready", "measuring"}
+                   and cell.device in contacted}  # what is missed here comes from the cache
+        wanted = self._to_measure(campaign_id, device)
+        made = store.cell_artifacts([cell.id for cell in settled.values()])
+        self._ready(campaign_id, {cell.id: made[settled[keys.of(cell)].id] for cell in wanted
+                                  if keys.of(cell) in settled})
+        lacking = {keys.of(cell): cell for cell in wanted if keys.of(cell) not in settled}
+        store.set_cell_states(campaign_id, [cell.id for cell in wanted if keys.of(cell) in lacking], "compressing")
+        # Only for a device of an earlier name: of two that both begin again after a crash one must go first.
+        asked = {keys.of(cell) for cell in cells if states[cell.id][0] == "compressing" and cell.device < device
+                 and cell.device in contacted}
+        calls = [self._compress_call(campaign_id, epoch, cell) for key, cell in lacking.items() if key not in asked]
+        return calls, bool(lacking)
+
+    def _compress_call(self, campaign_id: str, epoch: int, cell: Cell, again: str = "") -> Call:
+        """`again` tells a second try for the same artifact apart."""
+        store, key = self.services.store, ArtifactKeys(self.services).of(cell)
+        facts = store.facts(cell.device)
+        profile, _ = self.services.profile(store.device(cell.device).profile)
+        args = [campaign_id, epoch, key, to_text(cell), to_text(facts[0] if facts else None), to_text(profile)]
+        return Call(name="compress", id=f"{campaign_id}:{epoch}:compress:{cell.device}:{key}{again}", queue="compress",
+                    args=args, priority=store.head(campaign_id).priority)
 
     def _to_measure(self, campaign_id: str, device: str) -> list[Cell]:
         """The device's open cells and the baselines they are compared with."""
-        cells = self.services.store.cells(campaign_id)
-        open_cells = self._open(campaign_id, device)
-        baselines = {base.id for cell in open_cells if (base := baseline_of(cell, cells))}
-        return [cell for cell in cells if cell in open_cells or cell.id in baselines]
+        cells = self.services.store.cells(campaign_id, device)
+        open_cells = {cell.id: cell for cell in self._open(campaign_id, device)}
+        baselines = {base.id for cell in open_cells.values() if (base := baseline_of(cell, cells))}
+        return [cell for cell in cells if cell.id in open_cells or cell.id in baselines]
 
-    def _key(self, cell: Cell) -> str:
-        """What an artifact depends on: workload, steps, seed, and of the device its instructions and limits."""
-        known = self.services.store.facts(cell.device)
-        profile, _ = self.services.profile(self.services.store.device(cell.device).profile)
-        steps = [[step.name, sorted(step.params)] for step in cell.technique.steps]
-        return digest(cell.workload_sha256, steps, cell.seed, sorted(known[0].isa) if known else None,
-                      profile.limits.opset_max, profile.limits.ir_max)
-
-    def _ready(self, campaign_id: str, cell: Cell, sha256: str) -> None:
-        self.services.store.set_cell_artifact(cell.id, sha256)
-        self.services.store.set_cell_state(campaign_id, cell.id, "ready")
-
-    def _artifact(self, cell: Cell) -> str:
-        return self.services.store.cell_artifacts([cell.id])[cell.id]
+    def _ready(self, campaign_id: str, artifacts: Mapping[str, str]) -> None:
+        """Cells, by id, whose artifact is made."""
+        self.services.store.set_cell_artifacts(artifacts)
+        self.services.store.set_cell_states(campaign_id, artifacts, "ready")
 
     def _work(self, campaign_id: str, campaign: Campaign, device: str) -> DeviceWork:
         store = self.services.store
-        mine = tuple(cell for cell in store.cells(campaign_id) if cell.device == device)
-        states = store.cell_states(campaign_id)
+        mine = store.cells(campaign_id, device)
+        states = store.cell_states(campaign_id, device)
         made = {cell_id: sha256 for cell_id, sha256 in store.cell_artifacts([cell.id for cell in mine]).items()
                 if states[cell_id][0] != "compressing"}
         workload = self.workload(campaign)
@@ -268,20 +276,27 @@ class Controller:
     def _registered(self) -> set[str]:
         return {device.name for device in self.services.store.devices()}
 
-    def _gone(self, campaign_id: str, device: str) -> list[Call]:
-        """The device was removed while the campaign had work for it: its cells fail, the others go on."""
-        error = NotFound(f"Device {device} was removed while this campaign was queued. Its results so far are kept. "
-                         "Add it again with `lab devices add`, then `lab campaigns retry`.")
+    def _lost(self, campaign_id: str, device: str) -> list[Call] | None:
+        """What follows where the device was removed since the campaign was planned, or its profile changed; else None.
+
+        Its cells fail with that reason, and the campaign goes on with other devices.
+        """
+        error = self._why_lost(campaign_id, device)
+        if error is None:
+            return None
         fail_cells(campaign_id, self._open(campaign_id, device), "measure", error, self.services)
         return end_campaign(campaign_id, self.services)
 
-    def _stale_profile(self, work: DeviceWork) -> LabError | None:
-        _, sha256 = self.services.profile(self.services.store.device(work.device).profile)
-        if all(cell.profile_sha256 == sha256 for cell in work.cells):
+    def _why_lost(self, campaign_id: str, device: str) -> LabError | None:
+        if device not in self._registered():
+            return NotFound(f"Device {device} was removed while this campaign was queued. Its results so far are kept. "
+                            "Add it again with `lab devices add`, then `lab campaigns retry`.")
+        _, sha256 = self.services.profile(self.services.store.device(device).profile)
+        if all(cell.profile_sha256 == sha256 for cell in self.services.store.cells(campaign_id, device)):
             return None
-        return LabError(f"The profile of {work.device} was changed while this campaign was measuring, so its cells "
-                        "are other cells now. What was measured under the old profile is kept. Submit the campaign "
-                        "again to measure under the new one.")
+        return LabError(f"The profile of {device} was changed while this campaign was measuring, so its cells are "
+                        "other cells now. What was measured under the old profile is kept. Measure under the new one "
+                        "with `lab campaigns retry`.")
 
     def _store_input(self, workload: Workload, batch: int) -> str:
         """The sample input, repeated to the batch, as the file a device binds."""

@@ -15,17 +15,16 @@ def end_campaign(campaign_id: str, services: Services) -> list[Call]:
     Cells that wait for a quarantined device keep the campaign open: it is `waiting`, unless another device still works.
     """
     store = services.store
-    states = [state for state, _ in store.cell_states(campaign_id).values()]
-    if all(state in CELL_OVER for state in states):
-        done = states.count("done")
-        if done == len(states):
+    counts = store.cell_state_counts(campaign_id)
+    total, done = sum(counts.values()), counts.get("done", 0)
+    if all(state in CELL_OVER for state in counts):
+        if done == total:
             _finish(campaign_id, "done", None, services)
         else:
             _finish(campaign_id, "partial" if done else "failed",
-                    f"{len(states) - done} of {len(states)} cells have no result", services)
-    elif all(state in CELL_OVER or state == "held" for state in states):
-        held = states.count("held")
-        store.set_campaign_state(campaign_id, "waiting", f"{held} of {len(states)} cells wait for a device")
+                    f"{total - done} of {total} cells have no result", services)
+    elif all(state in CELL_OVER or state == "held" for state in counts):
+        store.set_campaign_state(campaign_id, "waiting", f"{counts['held']} of {total} cells wait for a device")
     return []
 
 
@@ -37,9 +36,8 @@ def _finish(campaign_id: str, state: str, failure: str | None, services: Service
 
 def open_cells(campaign_id: str, device: str, services: Services) -> list[Cell]:
     """The device's cells that have neither a result nor a reason why not."""
-    states = services.store.cell_states(campaign_id)
-    return [cell for cell in services.store.cells(campaign_id)
-            if cell.device == device and states[cell.id][0] not in CELL_OVER]
+    states = services.store.cell_states(campaign_id, device)
+    return [cell for cell in services.store.cells(campaign_id, device) if states[cell.id][0] not in CELL_OVER]
 
 
 def why_open(cell: Cell, services: Services) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from lab.domain.block import BlockManifest, BlockOrder, ManifestEntry
 from lab.errors import StoreError
+from lab.store.durable import disk_error, fsync_folder
 
 from .order_json import manifest_from_json, order_from_json, order_to_json
 
@@ -117,15 +118,16 @@ def _kept_manifest(data: dict[str, Any]) -> tuple[str, BlockManifest]:
 
 
 def _write_durably(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """The name of the half-written file never changes, so that a crash leaves one at most. Raises StoreError."""
     temporary = path.with_suffix(path.suffix + ".part")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        fsync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise disk_error(f"cannot write {path}: {error.strerror}", error) from error

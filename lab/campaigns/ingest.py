@@ -36,12 +36,15 @@ def ingest_leftovers(services: Services) -> int:
     """Blocks that an earlier process fetched but did not ingest; returns how many windows were new.
 
     One that the database refuses is moved to `spool/rejected` and reported, so that it stops no other campaign.
+    Raises StoreError with `transient` set, and leaves the rest where it is, while the disk is full.
     """
     new = 0
     for campaign_id, manifest in list(host_spool(services).waiting()):
         try:
             new += ingest(campaign_id, manifest, services)
         except StoreError as error:
+            if error.transient:
+                raise
             host_spool(services).fulfil(manifest)
             place = host_spool(services).reject(manifest)
             services.listener(ProgressEvent(

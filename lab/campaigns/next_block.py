@@ -13,6 +13,7 @@ from lab.domain.flags import Severity
 from lab.domain.queue import BlockAttempt
 from lab.domain.recording import Window
 from lab.domain.result import Result
+from lab.domain.summary import Event
 from lab.errors import MeasurementInvalid
 
 from .base import Services
@@ -47,6 +48,14 @@ class Wanted:
     expected_ns: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """Time that a campaign's blocks took on one device, together, and how many they were."""
+
+    ns: int
+    blocks: int
+
+
 def next_blocks(work: DeviceWork, results: Mapping[str, Result], services: Services) -> tuple[Wanted, ...]:
     """Blocks to put into the queue now, none if enough are under way or nothing is left to measure.
 
@@ -62,10 +71,10 @@ def next_blocks(work: DeviceWork, results: Mapping[str, Result], services: Servi
 
 def _open_cells(work: DeviceWork, group: Sequence[Cell], results: Mapping[str, Result], services: Services
                 ) -> list[Cell]:
-    states = services.store.cell_states(work.campaign_id)
-    spent_ns = _spent_ns(work, services)
+    states = services.store.cell_states(work.campaign_id, work.device)
+    spent = _spent(work, services)
     ready = [cell for cell in group if cell.id in work.artifacts and states[cell.id][0] != "failed"]
-    found = [cell for cell in ready if is_unfinished(cell, results.get(cell.id), work.campaign, services, spent_ns)]
+    found = [cell for cell in ready if is_unfinished(cell, results.get(cell.id), work.campaign, services, spent)]
     hopeless = [cell for cell in found if _given_up(work, cell, services)]
     found = [cell for cell in found if cell not in hopeless]
     baseline = group[0]
@@ -84,7 +93,7 @@ def _given_up(work: DeviceWork, cell: Cell, services: Services) -> bool:
     blocks, events = services.store.cell_blocks(cell.id), services.store.events(work.campaign_id)
     ended = {(attempt.block_id, attempt.attempt): attempt.ended_utc or ""
              for attempt in services.store.attempts(work.campaign_id, work.device)}
-    begun_utc = max((event.utc for event in events if event.kind == "preparing"), default="")
+    begun_utc = _begun_utc(events)
     last_utc = max((ended.get((block.block_id, block.window.attempt), "") for block in blocks), default="")
     missing = [event.message for event in events
                if event.kind == missing_kind(cell.id) and event.utc > max(begun_utc, last_utc)]
@@ -127,9 +136,20 @@ def _wanted(work: DeviceWork, cells: Sequence[Cell], number: int, services: Serv
     return Wanted(order=order, expected_ns=expected_ns(plan))
 
 
-def _spent_ns(work: DeviceWork, services: Services) -> int:
-    """Time that this campaign's blocks took on the device; those that were only queued took none."""
-    return sum(_took_ns(attempt) for attempt in services.store.attempts(work.campaign_id, work.device))
+def _begun_utc(events: Sequence[Event]) -> str:
+    """When the campaign was begun, or resumed last."""
+    return max((event.utc for event in events if event.kind == "preparing"), default="")
+
+
+def _spent(work: DeviceWork, services: Services) -> Spent:
+    """What this campaign's blocks took on the device since it was begun or resumed; only queued, they took nothing.
+
+    So a campaign whose budget is spent has it again once somebody resumes it.
+    """
+    begun_utc = _begun_utc(services.store.events(work.campaign_id))
+    took = [_took_ns(attempt) for attempt in services.store.attempts(work.campaign_id, work.device)
+            if attempt.ended_utc is None or attempt.ended_utc > begun_utc]
+    return Spent(ns=sum(took), blocks=sum(each > 0 for each in took))
 
 
 def _took_ns(attempt: BlockAttempt) -> int:
@@ -141,11 +161,12 @@ def _took_ns(attempt: BlockAttempt) -> int:
 
 
 def took_s(attempt: BlockAttempt) -> float | None:
-    """Seconds from start to end; None where either is unknown."""
+    """Seconds from start to end; None where either is unknown, or the clock was set back in between."""
     if attempt.started_utc is None or attempt.ended_utc is None:
         return None
     begun, ended = (datetime.fromisoformat(text) for text in (attempt.started_utc, attempt.ended_utc))
-    return (ended - begun).total_seconds()
+    seconds = (ended - begun).total_seconds()
+    return seconds if seconds >= 0 else None
 
 
 def _fail(work: DeviceWork, cells: Sequence[Cell], reason: str, services: Services) -> None:
@@ -164,8 +185,9 @@ def why_hopeless(windows: Sequence[Window]) -> str | None:
 
 
 def is_unfinished(cell: Cell, result: Result | None, campaign: Campaign, services: Services,
-                  spent_ns: int = 0) -> bool:
-    """True while the stopping rule asks for another block and the protocol still allows one.
+                  spent: Spent | None = None) -> bool:
+    """True while the stopping rule asks for another block and the protocol still allows one; without `spent` the
+    budget is not looked at.
 
     The rule plans from the spread of the first stage only, so that looking at the numbers does not narrow them.
     """
@@ -175,8 +197,9 @@ def is_unfinished(cell: Cell, result: Result | None, campaign: Campaign, service
         return False
     first = blocks[:first_stage_blocks(protocol)]
     seen = summarise(cell, first, services.profile(services.store.device(cell.device).profile)[0]) if first else None
-    return needs_more(protocol, result.n_blocks if result else 0, {cell.id: half_width_ratio(seen)}, spent_ns,
-                      blocks_seen=len(first) or None).more
+    return needs_more(protocol, result.n_blocks if result else 0, {cell.id: half_width_ratio(seen)},
+                      spent.ns if spent else 0, blocks_seen=len(first) or None,
+                      blocks_timed=spent.blocks if spent else None).more
 
 
 def half_width_ratio(result: Result | None) -> float | None:

@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeAlias
 
 from lab import errors
 from lab.domain.untrusted import clean_text
-from lab.errors import LabError, ProtocolMismatch
+from lab.errors import DiskFull, LabError, ProtocolMismatch
+from lab.store.durable import disk_error, is_disk_full
 
 Rung: TypeAlias = Literal["retry", "reboot", "power_cycle", "quarantine", "give_up"]
 
@@ -81,12 +82,18 @@ def backoff_s(failures: int, *, seed: str) -> float:
 
 
 def error_outcome(error: BaseException) -> dict[str, Any]:
-    """An error as JSON: kind, whether a retry can help, text and notes, cleaned and capped."""
+    """An error as JSON: kind, whether a retry can help, text and notes, cleaned and capped.
+
+    One that comes from a full disk is told as DiskFull, wherever it was met.
+    """
+    notes = getattr(error, "__notes__", ())
+    if is_disk_full(error) and not isinstance(error, DiskFull):
+        error = disk_error(str(error), error)
     return {
         "kind": type(error).__name__,
         "transient": isinstance(error, LabError) and error.transient,
         "text": _clean(str(error)) or type(error).__name__,
-        "notes": [_clean(str(note)) for note in getattr(error, "__notes__", ())][:NOTES_MAX],
+        "notes": [_clean(str(note)) for note in notes][:NOTES_MAX],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -10,20 +11,33 @@ from dataclasses import dataclass
 from lab.analysis.summarise import summarise
 from lab.domain.block import Cell
 from lab.domain.queue import BlockAttempt
+from lab.domain.summary import CampaignSummary
 
-from .base import Services
+from .base import STORAGE, Services
+from .calls import CONTROLLER
 from .next_block import half_width_ratio, took_s
 from .planning import groups_of
 from .states import CAMPAIGN_OVER, CELL_OVER
 from .stopping import first_stage_blocks
+
+REMOVED = "?"
+"""Stands for the agent host of a device that is not registered any more."""
+
+_FREE_MIN_BYTES = 1 << 16
+_CELLS_SEEN = 12
+"""Enough for a person to see an interval shrink; all of thousands would take long to compute."""
+
+_NO_END = frozenset({*CELL_OVER, *CAMPAIGN_OVER, "held"})
+"""In these states of a device no end is in sight, or it lies behind."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceStanding:
     """One device of a campaign: what happens there, and how far it is.
 
-    `state` is waiting, preparing, compressing, measuring, held, done, partial or failed; `text` says for what it waits,
-    which block it measures, or why it failed. `half_width_ratio` is the widest cell's, relative to its median latency.
+    `state` is waiting, preparing, compressing, measuring, held, done, partial, failed or cancelled; `text` says for
+    what it waits, which block it measures, or why it failed. `half_width_ratio` is the widest cell's, relative to its
+    median latency.
     """
 
     device: str
@@ -69,7 +83,7 @@ def standing(campaign_id: str, seen: Sequence[WorkerSeen], services: Services) -
     summary = store.campaign(campaign_id)
     cells = store.cells(summary.id)
     names = list(dict.fromkeys(cell.device for cell in cells))
-    devices = tuple(_device(summary.id, name, [cell for cell in cells if cell.device == name], seen, services)
+    devices = tuple(_device(summary, name, [cell for cell in cells if cell.device == name], seen, services)
                     for name in names)
     is_over = summary.state in CAMPAIGN_OVER
     return Standing(
@@ -79,40 +93,68 @@ def standing(campaign_id: str, seen: Sequence[WorkerSeen], services: Services) -
         eta_s=None if is_over or not devices else _campaign_eta_s(devices, services))
 
 
-def _device(campaign_id: str, name: str, cells: Sequence[Cell], seen: Sequence[WorkerSeen], services: Services
-            ) -> DeviceStanding:
-    store = services.store
+def _device(summary: CampaignSummary, name: str, cells: Sequence[Cell], seen: Sequence[WorkerSeen],
+            services: Services) -> DeviceStanding:
+    store, campaign_id = services.store, summary.id
     known = next((device for device in store.devices() if device.name == name), None)
-    host = known.agent_host if known else "?"
+    host = known.agent_host if known else REMOVED
     states = store.cell_states(campaign_id)
     counts = Counter(states[cell.id][0] for cell in cells)
     attempts = store.attempts(campaign_id, name)
     done = [attempt for attempt in attempts if attempt.state == "done"]
     planned = sum(first_stage_blocks(group[0].protocol) for group in groups_of(cells))
-    state, text = _state(name, host, counts, [states[cell.id] for cell in cells], attempts, planned, seen, services)
+    said = [states[cell.id] for cell in cells]
+    state, text = _over(summary, counts, said) or _state(name, host, counts, said, attempts, planned, seen, services)
     return DeviceStanding(
         device=name, agent_host=host, state=state, text=text, cells=dict(counts), blocks_done=len(done),
-        blocks_planned=max(planned, len(done)), half_width_ratio=_half_width(cells, services),
-        eta_s=_device_eta_s(attempts, planned) if state not in {*CELL_OVER, "partial", "held"} else None)
+        blocks_planned=max(planned, len(done)), half_width_ratio=_half_width(cells, services) if known else None,
+        eta_s=_device_eta_s(attempts, planned) if state not in _NO_END else None)
+
+
+def _over(summary: CampaignSummary, counts: Counter[str], said: Sequence[tuple[str, str | None]]
+          ) -> tuple[str, str] | None:
+    """State and text of a device on which nothing more happens; None while something does."""
+    if set(counts) <= CELL_OVER:
+        state = "done" if counts["done"] == len(said) else "partial" if counts["done"] else "failed"
+        return state, next((failure for _, failure in said if failure), None) or ""
+    if summary.state in CAMPAIGN_OVER:
+        return summary.state, summary.failure or "`lab campaigns resume` goes on"
+    return None
 
 
 def _state(name: str, host: str, counts: Counter[str], said: Sequence[tuple[str, str | None]],
            attempts: Sequence[BlockAttempt], planned: int, seen: Sequence[WorkerSeen], services: Services
            ) -> tuple[str, str]:
     reason = next((failure for _, failure in said if failure), None)
-    if set(counts) <= CELL_OVER:
-        state = "done" if counts["done"] == len(said) else "partial" if counts["done"] else "failed"
-        return state, reason or ""
+    if host == REMOVED:
+        return "waiting", f"for device {name}, which was removed: add it again with `lab devices add {name} URL`"
     if counts["held"]:
         return "held", next((failure for state, failure in said if state == "held" and failure), "quarantined")
+    stuck = _why_storage_waits(seen, services)
+    if stuck:
+        return "waiting", stuck
     if not any(worker.is_alive and f"devices:{host}" in worker.roles for worker in seen):
-        return "waiting", f"for a worker at {host}: start `lab worker --agent-host {host}`"
+        command = "lab worker" if host == CONTROLLER else f"lab worker --agent-host {host}"
+        return "waiting", f"for a worker at {host}: start `{command}`"
     doing = next((worker.doing[name] for worker in seen if worker.is_alive and name in worker.doing), "")
     if counts["compressing"]:
-        return "compressing", f"{counts['compressing']} of {len(said)} artifacts to make"
+        stuck = next((failure for state, failure in said if state == "compressing" and failure), None)
+        return ("waiting", stuck) if stuck else (
+            "compressing", f"{counts['compressing']} of {len(said)} artifacts to make")
     if counts["measuring"]:
         return _measuring(name, doing, attempts, planned, services)
+    if counts["waiting"] and reason:
+        return "waiting", reason
     return "preparing", reason or doing
+
+
+def _why_storage_waits(seen: Sequence[WorkerSeen], services: Services) -> str | None:
+    """Why the controller can store nothing now; a full disk is looked for here, since nobody could have noted it."""
+    if shutil.disk_usage(services.home).free < _FREE_MIN_BYTES:
+        return (f"for space: the disk of {services.home} is full. Free some there; what waits for it goes on by itself "
+                "within two minutes")
+    said = (worker.doing.get(STORAGE, "") for worker in seen if worker.is_alive and "controller" in worker.roles)
+    return next((text.removeprefix("waiting: ") for text in said if text), None)
 
 
 def _measuring(name: str, doing: str, attempts: Sequence[BlockAttempt], planned: int, services: Services
@@ -128,10 +170,11 @@ def _measuring(name: str, doing: str, attempts: Sequence[BlockAttempt], planned:
 def _half_width(cells: Sequence[Cell], services: Services) -> float | None:
     """The widest interval so far, relative; None before there is one."""
     found = []
-    for cell in cells[:12]:  # enough for a person to see it shrink; all of thousands would take long to compute
+    profiles = {device.name: device.profile for device in services.store.devices()}
+    for cell in cells[:_CELLS_SEEN] if cells[0].device in profiles else ():
         blocks = services.store.cell_blocks(cell.id)
         if blocks:
-            profile, _ = services.profile(services.store.device(cell.device).profile)
+            profile, _ = services.profile(profiles[cell.device])
             found.append(half_width_ratio(summarise(cell, blocks, profile)))
     known = [width for width in found if width is not None]
     return max(known) if known else None
@@ -148,16 +191,17 @@ def _device_eta_s(attempts: Sequence[BlockAttempt], planned: int) -> float | Non
 
 
 def _campaign_eta_s(devices: Sequence[DeviceStanding], services: Services) -> float | None:
-    """Devices work side by side, except those that share this machine's cores, which take turns."""
-    sharing, apart = 0.0, [0.0]
+    """Devices work side by side, except those that share the cores of their agent host, which take turns."""
+    sharing: dict[str, float] = {}
+    apart = [0.0]
     urls = {device.name: device.url for device in services.store.devices()}
     for each in devices:
-        if each.state in {*CELL_OVER, "partial", "held"}:
+        if each.state in _NO_END:
             continue
         if each.eta_s is None:
             return None
         if urls.get(each.device, "").startswith(("local", "virtual")):
-            sharing += each.eta_s
+            sharing[each.agent_host] = sharing.get(each.agent_host, 0.0) + each.eta_s
         else:
             apart.append(each.eta_s)
-    return max(sharing, *apart)
+    return max([*sharing.values(), *apart])

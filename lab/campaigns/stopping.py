@@ -45,8 +45,8 @@ def planned_blocks(protocol: Protocol, half_widths: Mapping[str, float | None], 
 
 
 def needs_more(protocol: Protocol, blocks_done: int, half_widths: Mapping[str, float | None], spent_ns: int, *,
-               blocks_seen: int | None = None) -> Decision:
-    """Decide after `blocks_done` blocks of one device, which took `spent_ns` together.
+               blocks_seen: int | None = None, blocks_timed: int | None = None) -> Decision:
+    """Decide after `blocks_done` blocks of one device, of which the last `blocks_timed` (or all) took `spent_ns`.
 
     `half_widths` as in `planned_blocks`, over the first `blocks_seen` blocks: pass `first_stage_blocks` for Stein's
     rule; left out, they are taken to be over all blocks done. They are not read before the first stage is complete.
@@ -56,7 +56,8 @@ def needs_more(protocol: Protocol, blocks_done: int, half_widths: Mapping[str, f
         return Decision(more=True, reason="nothing is measured yet")
     if blocks_done >= protocol.blocks_max:
         return Decision(more=False, reason=f"the limit of {protocol.blocks_max} blocks is reached")
-    if protocol.budget_ns is not None and spent_ns + spent_ns / blocks_done > protocol.budget_ns:
+    each_ns = spent_ns / max(blocks_done if blocks_timed is None else blocks_timed, 1)
+    if protocol.budget_ns is not None and spent_ns + each_ns > protocol.budget_ns:
         return Decision(more=False, reason=f"another block would exceed the budget: {spent_ns / 1e9:.0f} s of "
                                            f"{protocol.budget_ns / 1e9:g} s are spent")
     if blocks_done < protocol.blocks_min:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 from lab.domain.block import BlockManifest
 from lab.domain.queue import AttemptState, BlockAttempt
 from lab.errors import MeasurementInvalid, StoreError
 from lab.store.connection import utc_now
+from lab.store.instants import before
 
 from .base import ProgressEvent, Services, Shared
 from .block import host_spool
@@ -19,10 +19,12 @@ from .ingest import ingest
 from .next_block import missing_kind
 from .order_json import manifest_from_json
 from .prepare import fail_cells
-from .recovery import outcome_from_json
+from .recovery import error_outcome, outcome_from_json
 from .setbacks import after_failed_device
+from .sharing import not_handed_over, put_artifacts_again
 
 _ATTEMPTS_MAX = 2
+_TOOK_MAX_NS = 365 * 86_400 * 10**9
 
 
 def take_block(campaign_id: str, epoch: int, order: Json, tries: int, outcome: Json, services: Services, *,
@@ -35,25 +37,30 @@ def take_block(campaign_id: str, epoch: int, order: Json, tries: int, outcome: J
     """
     store = services.store
     brief = brief_of(order)
-    started_utc = _started_utc(int(outcome.get("elapsed_ns") or 0))
-    if outcome.get("error"):
-        failed = outcome_from_json(outcome["error"])
+    took_ns = min(max(int(outcome.get("elapsed_ns") or 0), 0), _TOOK_MAX_NS)
+    manifest = None if outcome.get("error") else manifest_from_json(outcome["manifest"])
+    away = None if manifest is None else not_handed_over(manifest, outcome, services)
+    if manifest is None or away is not None:
+        failed = outcome_from_json(outcome["error"] if away is None else error_outcome(away))
         if not is_current:
             return []
-        again = block_call(campaign_id, epoch, order, tries + 1, services.store.campaign(campaign_id).priority)
+        if brief["device"] not in {device.name for device in store.devices()}:  # removed meanwhile: nobody to blame
+            store.end_attempt(brief["block_id"], brief["attempt"], "failed", error=failed.text, took_ns=took_ns)
+            return None
+        failed = put_artifacts_again(order, failed, services)
+        again = block_call(campaign_id, epoch, order, tries + 1, services.store.head(campaign_id).priority)
         calls = after_failed_device(campaign_id, brief["device"], open_cells(campaign_id, brief["device"], services),
                                     "measure", failed, again, services)
         if again.id not in {call.id for call in calls}:
             store.end_attempt(brief["block_id"], brief["attempt"], "failed", error=failed.text,
-                              error_kind=failed.kind, transient=failed.transient, started_utc=started_utc)
+                              error_kind=failed.kind, transient=failed.transient, took_ns=took_ns)
         return calls
-    manifest = manifest_from_json(outcome["manifest"])
     take_recordings(campaign_id, manifest, services, is_shared=bool(outcome.get("shared")))
     store.end_attempt(manifest.block_id, manifest.attempt, _state_of(manifest), error=manifest.error,
-                      started_utc=started_utc)
+                      took_ns=took_ns)
     holder = str(outcome.get("owner") or services.owner)[:200]
     block = f"block {manifest.block_id}"
-    store.note_grant(brief["device"], "granted", holder, manifest.fence, f"{block} from {started_utc}")
+    store.note_grant(brief["device"], "granted", holder, manifest.fence, block, before(utc_now(), took_ns))
     store.note_grant(brief["device"], "released", holder, manifest.fence, f"{block} {manifest.state}")
     if not is_current:
         return []
@@ -164,18 +171,10 @@ def _next_attempt(campaign_id: str, epoch: int, order: Json, services: Services)
     services.store.queue_attempt(BlockAttempt(
         block_id=plan["block_id"], attempt=attempt, campaign_id=campaign_id, device=brief_of(order)["device"],
         number=plan["number"], state="queued", expected_ns=None, queued_utc=utc_now()))
-    return block_call(campaign_id, epoch, again, 1, services.store.campaign(campaign_id).priority)
+    return block_call(campaign_id, epoch, again, 1, services.store.head(campaign_id).priority)
 
 
 def _state_of(manifest: BlockManifest) -> AttemptState:
     if manifest.state == "done":
         return "done"
     return "cancelled" if manifest.state == "cancelled" else "failed"
-
-
-def _started_utc(elapsed_ns: int) -> str:
-    """When the block began by this clock, from how long it took by the worker's."""
-    begun = datetime.now(UTC) - timedelta(microseconds=elapsed_ns / 1000)
-    return begun.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-

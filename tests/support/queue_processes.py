@@ -112,11 +112,16 @@ def environment_of(engine_url, shared=None):
 def main(home, executor_id, *roles):
     """Work until SIGTERM or death."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    from lab.errors import ExecutorTaken
     from lab.wiring import queue
 
     with contextlib.ExitStack() as stack:
-        _enter_when_free(stack, lambda: _working(Path(home), executor_id, roles))
-        queue.until_interrupted()
+        hold = _enter_when_free(stack, lambda: _working(Path(home), executor_id, roles))
+        try:
+            queue.until_interrupted(hold)
+        except ExecutorTaken as error:
+            sys.stderr.write(f"{error}\n")
+            os._exit(1)
         os._exit(0)  # as `lab worker` ends
 
 
@@ -126,11 +131,11 @@ def _working(home, executor_id, roles):
     from tests.support.campaigns import real_services
 
     if "controller" in roles:
-        with real_services(home) as services, queue.work(services, roles):
-            yield
+        with real_services(home) as services, queue.work(services, roles) as hold:
+            yield hold
     else:
-        with queue.work_apart(home, executor_id, roles):
-            yield
+        with queue.work_apart(home, executor_id, roles) as hold:
+            yield hold
 
 
 def _enter_when_free(stack, working):
@@ -140,13 +145,11 @@ def _enter_when_free(stack, working):
     deadline = time.monotonic() + _TAKEN_S
     while True:
         try:
-            stack.enter_context(working())
+            return stack.enter_context(working())
         except ExecutorTaken:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
-        else:
-            return
 
 
 if __name__ == "__main__":

@@ -105,8 +105,8 @@ def test_what_an_earlier_worker_started_is_fetched_first(bench):
     bench.spool.promise(order("b0"))
     bench.agent.add_recording(b"earlier", block_id="b0", cell_id=CELL_ID)
     bench.measure(order())
-    ((campaign_id, manifest, is_shared),) = left_behind(bench.services, lambda *_: False, "b1")
-    assert (campaign_id, is_shared) == ("camp", False)
+    ((campaign_id, manifest, is_shared, owner),) = left_behind(bench.services, lambda *_: False, "b1")
+    assert (campaign_id, is_shared, owner) == ("camp", False, "ada")
     assert manifest_from_json(manifest).block_id == "b0"
     assert len(manifest["entries"]) == 1
     assert bench.started() == 1

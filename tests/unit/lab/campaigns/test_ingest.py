@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -11,8 +12,9 @@ from agents.wire.recording import pack_recording
 from lab.campaigns.base import Services
 from lab.campaigns.block import host_spool
 from lab.campaigns.ingest import ingest, ingest_leftovers
+from lab.campaigns.taking import take_recordings
 from lab.domain.block import BlockManifest, ManifestEntry
-from lab.errors import StoreError
+from lab.errors import DiskFull, StoreError
 from lab.store.store import Store
 from tests.support import samples
 
@@ -134,3 +136,31 @@ def test_a_leftover_that_the_database_refuses_is_put_aside_and_stops_no_other(se
     (event,) = services.listener.__self__
     assert "b-unknown" in event.text
     assert str(rejected) in event.text
+
+
+class FullStore:
+    """The real store on a disk without space."""
+
+    def __init__(self, store):
+        self._store = store
+
+    def ingest_window(self, *_args, **_kwargs):
+        raise DiskFull("cannot write the recording: no space left")
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+
+def test_a_full_disk_puts_nothing_aside(services):
+    """The block stays in the spool and is taken once there is space, also by whoever collects what was left."""
+    manifest = fetched(services, sound())
+    full = replace(services, store=FullStore(services.store))
+    for take in (lambda: ingest_leftovers(full),
+                 lambda: take_recordings(CAMPAIGN_ID, manifest, full, is_shared=False)):
+        with pytest.raises(DiskFull):
+            take()
+        assert in_spool(services) == [(CAMPAIGN_ID, manifest)]
+    take_recordings(CAMPAIGN_ID, manifest, services, is_shared=False)
+    assert in_spool(services) == []
+    assert len(services.store.cell_blocks(CELL.id)) == 1
+    assert not (services.home / "spool/rejected").exists()

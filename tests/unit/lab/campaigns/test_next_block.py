@@ -13,6 +13,8 @@ from lab.campaigns.conclude import conclude_device
 from lab.campaigns.next_block import (
     DEPTH,
     DeviceWork,
+    Spent,
+    _spent,
     expected_ns,
     half_width_ratio,
     is_unfinished,
@@ -26,6 +28,7 @@ from lab.domain.flags import Flag, Severity
 from lab.domain.queue import BlockAttempt
 from lab.domain.result import Interval
 from lab.store.connection import utc_now
+from lab.store.instants import before
 from lab.store.store import Store
 from tests.support import samples
 from tests.support.windows import window
@@ -78,7 +81,7 @@ class Bench:
             block_id=plan.block_id, attempt=plan.attempt, campaign_id=CAMPAIGN_ID, device="board", number=plan.number,
             state="queued", expected_ns=expected_ns(plan), queued_utc=utc_now()))
 
-    def measure(self, order, missing=(), started_utc=None, state="done", **header):
+    def measure(self, order, missing=(), took_ns=None, state="done", **header):
         """The block ends; cells in `missing` have no usable window in it."""
         plan = order.plan
         self.queue(order)
@@ -87,7 +90,7 @@ class Bench:
                 data = samples.recording(block_id=plan.block_id, cell_id=planned.cell_id, attempt=plan.attempt,
                                          position=position, **header)
                 self.store.ingest_window(data, campaign_id=CAMPAIGN_ID, device="board", block_number=plan.number)
-        self.store.end_attempt(plan.block_id, plan.attempt, state, started_utc=started_utc)
+        self.store.end_attempt(plan.block_id, plan.attempt, state, took_ns=took_ns)
         for cell in missing:
             self.store.record_failure(CAMPAIGN_ID, None, "board", "measure", missing_kind(cell.id), "it was refused")
 
@@ -259,18 +262,31 @@ def test_a_budget_is_spent_by_what_blocks_took_not_by_what_they_should_take(stor
     bench = Bench(store, protocol=replace(STANDARD, budget_ns=3_600_000_000_000))
     bench.measure(bench.next()[0])
     assert bench.next() != []
-    bench.measure(bench.next()[0], started_utc="2020-01-01T00:00:00.000000Z")
+    bench.measure(bench.next()[0], took_ns=3_600_000_000_000)
     assert bench.next() == []
 
 
 def test_what_was_only_queued_spends_no_budget(store):
     """A cancelled campaign that is resumed has its time still before it."""
     bench = Bench(store, protocol=replace(STANDARD, budget_ns=40_000_000_000))
-    bench.measure(bench.next()[0], started_utc=utc_now())
+    bench.measure(bench.next()[0], took_ns=1)
     for order in bench.next():
         bench.queue(replace(order, plan=replace(order.plan, idle_ns=10**12)))
         bench.store.end_attempt(order.plan.block_id, order.plan.attempt, "cancelled")
     assert bench.next() != []
+
+
+def test_a_resumed_campaign_has_its_budget_again(store):
+    """It ended because its time was spent; resumed, it goes on for as long again and not for ever."""
+    bench = Bench(store, protocol=replace(STANDARD, budget_ns=100 * 10**9))
+    bench.measure(bench.next()[0], took_ns=60 * 10**9)
+    assert bench.next() == []
+    bench.begin()
+    for _ in range(3):
+        bench.measure(bench.next()[0], took_ns=25 * 10**9)
+    assert bench.next() != [], "a fourth block of 25 s fits into 100 s"
+    bench.measure(bench.next()[0], took_ns=25 * 10**9)
+    assert bench.next() == []
 
 
 def attempt(**changes):
@@ -285,6 +301,35 @@ def test_how_long_a_block_took_is_known_from_both_ends():
     assert took_s(attempt(started_utc=begun, ended_utc=ended)) == 59.5
     assert took_s(attempt(started_utc=begun)) is None
     assert took_s(attempt(ended_utc=ended)) is None
+    assert took_s(attempt(started_utc=ended, ended_utc=begun)) is None, "a clock that was set back"
+    assert took_s(attempt(started_utc=begun, ended_utc=begun)) == 0
+
+
+def test_a_block_whose_times_make_no_sense_spends_what_it_should_take(bench):
+    """Less than nothing would give the campaign time that it does not have."""
+    order = bench.next()[0]
+    bench.queue(order)
+    bench.store.end_attempt(order.plan.block_id, 1, "done", took_ns=-5 * 10**12)
+    (found,) = bench.store.attempts(CAMPAIGN_ID)
+    assert found.started_utc > found.ended_utc
+    assert _spent(bench.work(), bench.services) == Spent(ns=expected_ns(order.plan), blocks=1)
+
+
+@pytest.mark.parametrize("ahead_s", [-86_400, 86_400, 40 * 365 * 86_400])
+def test_a_clock_that_is_wrong_for_a_while_changes_no_decision(lab_home, ahead_s):
+    """Measured while the clock was off, set right, resumed: two empty blocks in a row give the cells up, as always."""
+    shift_s = [ahead_s]
+    with Store.open(lab_home, clock=lambda: before(utc_now(), -shift_s[0] * 10**9)) as store:
+        bench = Bench(store, protocol=STANDARD)
+        bench.measure(bench.next()[0], took_ns=10**9)
+        shift_s[0] = 0
+        bench.begin()
+        assert len(bench.next()) > 0
+        for _ in range(2):
+            bench.measure(bench.next()[0], missing=[INT8], took_ns=10**9)
+        assert INT8.id not in {window.cell_id for order in bench.next() for window in order.plan.windows}
+        assert "brought no usable recording" in bench.state(INT8)[1]
+        assert _spent(bench.work(), bench.services) == Spent(ns=2 * 10**9, blocks=2), "since it was resumed"
 
 
 @pytest.mark.parametrize(("windows", "reason"), [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from contextlib import suppress
 
@@ -21,7 +22,16 @@ from lab.campaigns.recovery import (
     next_rung,
     outcome_from_json,
 )
-from lab.errors import ConnectionLost, DeviceBusy, LabError, PowerControlError, ProtocolMismatch, RequestFailed
+from lab.errors import (
+    CompressionError,
+    ConnectionLost,
+    DeviceBusy,
+    LabError,
+    PowerControlError,
+    ProtocolMismatch,
+    RequestFailed,
+    StoreError,
+)
 
 ENDS = {"quarantine", "give_up"}
 LAB_ERRORS = sorted((cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, LabError)),
@@ -171,6 +181,17 @@ def test_any_text_travels_as_clean_json(text, notes):
 def test_lines_stay_lines():
     """A text of several lines is read as such."""
     assert error_outcome(RequestFailed("one\n\x1b[31mtwo\n\nthree"))["text"] == "one\ntwo\nthree"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), CompressionError("step failed")])
+def test_a_full_disk_is_told_as_such_wherever_it_was_met(error):
+    """Trying again helps once there is space; the step that met it is not at fault."""
+    error.__cause__ = None if isinstance(error, OSError) else OSError(errno.ENOSPC, "No space left on device")
+    error.add_note("device: board")
+    told = error_outcome(error)
+    assert (told["kind"], told["transient"], told["notes"]) == ("DiskFull", True, ["device: board"])
+    assert "The disk is full: free some space" in told["text"]
+    assert isinstance(outcome_from_json(told).as_error(), StoreError)
 
 
 GOOD = {"kind": "DeviceBusy", "transient": True, "text": "held", "notes": []}

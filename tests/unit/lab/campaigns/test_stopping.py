@@ -94,6 +94,14 @@ def test_budget_ends_before_the_block_that_would_exceed_it():
     assert decision.reason == "another block would exceed the budget: 360 s of 400 s are spent"
 
 
+def test_only_blocks_whose_time_counts_say_how_long_the_next_one_takes():
+    """Resumed after six blocks: one more took 60 s, so the next one does too."""
+    protocol = replace(STANDARD, budget_ns=100 * S)
+    assert needs_more(protocol, 7, {"a": 0.5}, 60 * S).more
+    assert not needs_more(protocol, 7, {"a": 0.5}, 60 * S, blocks_timed=1).more
+    assert needs_more(protocol, 6, {"a": 0.5}, 0, blocks_timed=0).more
+
+
 def test_the_first_block_is_always_measured():
     """A budget that is too small is seen only by measuring."""
     assert needs_more(replace(STANDARD, budget_ns=1), 0, {}, 0).more

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from lab.campaigns.host_spool import HostSpool
-from lab.campaigns.taking import take_recordings
-from lab.domain.block import BlockManifest, ManifestEntry
-from lab.errors import StoreError
+from lab.campaigns.next_block import took_s as attempt_took_s
+from lab.campaigns.order_json import order_to_json
+from lab.campaigns.planning import block_plan
+from lab.campaigns.recovery import error_outcome
+from lab.campaigns.taking import take_block, take_recordings
+from lab.domain.block import BlockManifest, BlockOrder, ManifestEntry
+from lab.domain.queue import BlockAttempt, DeviceHealth
+from lab.errors import ConnectFailed, StoreError
+from lab.store.connection import utc_now
 from lab.store.shared import SharedFiles
 from tests.support import samples
 from tests.support.campaigns import real_services
@@ -105,3 +111,36 @@ def test_shared_files_out_of_reach_are_tried_again(services, tmp_path):
     (tmp_path / "away").rename(tmp_path / "shared")
     take_recordings(CAMPAIGN_ID, MANIFEST, services, is_shared=True)
     assert kept(services) == [True, True]
+
+
+def queued_order(services):
+    """An order for one block on the board, noted as queued."""
+    plan = block_plan([samples.cell()], campaign_id=CAMPAIGN_ID, number=1, attempt=1, inputs={},
+                      artifacts={samples.cell().id: "a" * 64}, profile=samples.profile())
+    services.store.queue_attempt(BlockAttempt(
+        block_id=plan.block_id, attempt=1, campaign_id=CAMPAIGN_ID, device="board", number=1, state="queued",
+        expected_ns=None, queued_utc=utc_now()))
+    return order_to_json(BlockOrder(campaign_id=CAMPAIGN_ID, target=samples.DEVICE, profile=samples.profile(),
+                                    plan=plan))
+
+
+def test_a_block_of_a_device_that_was_removed_meanwhile_blames_nobody(services):
+    """Else one that is added again under the name would begin with a failure; what is next says that it is gone."""
+    order = queued_order(services)
+    services.store.remove_device("board")
+    outcome = {"error": error_outcome(ConnectFailed("nobody there")), "elapsed_ns": 5}
+    assert take_block(CAMPAIGN_ID, 1, order, 1, outcome, services, is_current=True) is None
+    assert services.store.health("board") == DeviceHealth(device="board")
+    assert [(each.state, each.error) for each in services.store.attempts()] == [("failed", "nobody there")]
+
+
+@pytest.mark.parametrize(("elapsed_ns", "took_s"), [(90 * 10**9, 90), (0, 0), (-10**12, 0), (10**30, 365 * 86_400)])
+def test_how_long_a_block_took_is_what_its_worker_counted(services, elapsed_ns, took_s):
+    """Not a difference of two clocks; what cannot be is cut to what can."""
+    order = queued_order(services)
+    manifest = BlockManifest(block_id=order["plan"]["block_id"], device="board", number=1, attempt=1, state="done",
+                             error=None, fence=1, entries=())
+    outcome = {"manifest": asdict(manifest), "elapsed_ns": elapsed_ns, "owner": "ada"}
+    assert take_block(CAMPAIGN_ID, 1, order, 1, outcome, services, is_current=True) is None
+    (found,) = services.store.attempts()
+    assert attempt_took_s(found) == pytest.approx(took_s, abs=1e-5)
