@@ -43,7 +43,7 @@ check: install-dev       ## style, types, import contracts, the agent's Python 3
 test: install-dev test-py39  ## all that needs no other program, and a campaign over SSH where sshd is installed
 	$(BIN)/pytest -m "not system and not long and not hardware"
 
-test-system: install-dev ## against a real sshd and a real Chromium
+test-system: install-dev ## against a real sshd, Chromium and PostgreSQL, and between network namespaces
 	$(BIN)/pytest -m "system and not long"
 
 test-long: install-dev   ## repetition and fuzz, before a release

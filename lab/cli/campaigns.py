@@ -27,7 +27,7 @@ def submit(file: Path, priority: int, *, dry_run: bool, as_json: bool) -> None:
     from lab import wiring
     from lab.cli.show_queue import print_dry_run
     from lab.config.campaign import load_campaign
-    from lab.wiring import queue
+    from lab.wiring import by_hand, queue
 
     campaign = load_campaign(file)
     with wiring.open_services() as services:
@@ -37,10 +37,13 @@ def submit(file: Path, priority: int, *, dry_run: bool, as_json: bool) -> None:
         with queue.open_engine(services) as engine:
             campaign_id = engine.submit(campaign, file.read_text(encoding="utf-8"), priority=priority)
             is_worked = any(line.is_alive and "controller" in line.roles for line in engine.workers())
+        note = by_hand.quota_note(services, campaign.owner)
     if as_json:
-        click.echo(json.dumps({"campaign_id": campaign_id, "name": campaign.name}))
+        click.echo(json.dumps({"campaign_id": campaign_id, "name": campaign.name, "note": note}))
         return
     click.echo(f"Queued {campaign.name} ({campaign_id}). Watch it with `lab campaigns watch {campaign_id}`.")
+    if note:
+        click.echo(note)
     if not is_worked:
         click.echo("Nobody works on the queue yet: start `lab worker`.")
 

@@ -23,10 +23,12 @@ def devices() -> None:
 @click.option("--pool", "pools", multiple=True, metavar="POOL", help="A group of equal devices; may be repeated.")
 @click.option("--power", "power", multiple=True, metavar="KEY=VALUE",
               help="How its supply is switched, as kind=shelly url=http://… (see docs/queue.md); may be repeated.")
+@click.option("--reboot", default=None, metavar="COMMAND",
+              help="What reboots it, carried out on the device: 'sudo -n systemctl reboot'.")
 @click.option("--accept-key", default=None, metavar="SHA256:…",
               help="Pin the host's key if it has this fingerprint.")
 def add(name: str, url: str, *, profile: str | None, python: str | None, accept_key: str | None, agent_host: str,
-        pools: tuple[str, ...], power: tuple[str, ...]) -> None:
+        pools: tuple[str, ...], power: tuple[str, ...], reboot: str | None) -> None:
     """Register NAME at URL: `local`, `virtual:PROFILE`, or `ssh://[user@]host[:port]`.
 
     An SSH host whose key is not known yet is refused; the error shows its fingerprint and the command to accept it.
@@ -36,7 +38,7 @@ def add(name: str, url: str, *, profile: str | None, python: str | None, accept_
     with wiring.open_services() as services:
         device = wiring.add_device(services, name=name, url=url, profile=profile, python=python,
                                    accept_key=accept_key, agent_host=agent_host, pools=pools,
-                                   power=tuple(_pair(text) for text in power))
+                                   power=tuple(_pair(text) for text in power), reboot=reboot)
     click.echo(f"Added {device.name}: {device.url}, profile {device.profile}. "
                f"Next: `lab devices check {device.name}`.")
 
@@ -64,16 +66,50 @@ def lock(name: str, duration: str | None, reason: str) -> None:
 
 @devices.command("release")
 @click.argument("name")
-@click.option("--kick", is_flag=True, help="Also if somebody else reserved it.")
+@click.option("--kick", is_flag=True, help="Also if somebody else reserved it, or another lab holds it.")
 def release(name: str, *, kick: bool) -> None:
-    """Give device NAME back: ends a reservation or a quarantine; campaigns that wait for it go on."""
+    """Give device NAME back: ends a reservation or a quarantine; campaigns that wait for it go on.
+
+    With --kick the lease ends too that another lab holds on the device itself, and the block that it measures there.
+    """
     from lab import wiring
     from lab.wiring import queue
 
     with wiring.open_services() as services:
         services.store.device(name)
-        queue.release_device(services, name, kick=kick)
-    click.echo(f"{name} is free.")
+        found = queue.release_device(services, name, kick=kick)
+    click.echo(f"{name} is free." + (f" {found}" if found else ""))
+
+
+@devices.command("reboot")
+@click.argument("name")
+def reboot(name: str) -> None:
+    """Reboot device NAME with the command it was added with (`--reboot`), between blocks."""
+    from lab import wiring
+    from lab.wiring import by_hand
+
+    with wiring.open_services() as services:
+        is_gone = by_hand.reboot_device(services, name)
+    click.echo(f"{name} reboots." if is_gone else
+               f"{name} carried its command out and still answers: look whether it rebooted.")
+
+
+@devices.command("fingerprint")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True)
+def fingerprint(name: str, as_json: bool) -> None:
+    """Show the SSH host key that device NAME presents, as seen from the machine beside it; nothing is accepted."""
+    from lab import wiring
+    from lab.cli.show import print_host_key
+    from lab.wiring import by_hand
+
+    with wiring.open_services() as services:
+        device = services.store.device(name)
+        found = by_hand.host_key_of(services, name)
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        print_host_key(device, found)
 
 
 @devices.command("power")
@@ -82,11 +118,11 @@ def release(name: str, *, kick: bool) -> None:
 def power(name: str, what: str) -> None:
     """Switch the supply of device NAME, between blocks."""
     from lab import wiring
-    from lab.wiring import queue
+    from lab.wiring import by_hand
 
     with wiring.open_services() as services:
-        answer = queue.ask_device(services, name, "power", {"do": what})
-    state = {True: "on", False: "off", None: "not known: the switch cannot be asked"}[answer["is_on"]]
+        is_on = by_hand.switch_power(services, name, what)
+    state = {True: "on", False: "off", None: "not known: the switch cannot be asked"}[is_on]
     click.echo(f"{name}: power is {state}.")
 
 

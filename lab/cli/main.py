@@ -17,6 +17,7 @@ COMMANDS = {
     "worker": "lab.cli.worker:worker",
     "results": "lab.cli.results:results",
     "devices": "lab.cli.devices:devices",
+    "quota": "lab.cli.quota:quota",
     "techniques": "lab.cli.techniques:techniques",
     "meters": "lab.cli.meters:meters",
     "board": "lab.cli.board:board",

@@ -23,11 +23,14 @@ def run(file: Path, priority: int, *, as_json: bool) -> None:
     from lab.cli.show import print_results, say_what_is_missing
     from lab.cli.watch import watching
     from lab.config.campaign import load_campaign
-    from lab.wiring import queue
+    from lab.wiring import by_hand, queue
 
     campaign = load_campaign(file)
     text = file.read_text(encoding="utf-8")
     with queued_or_cancelled(campaign), watching(quiet=as_json) as listener, wiring.open_services(listener) as services:
+        note = by_hand.quota_note(services, campaign.owner)
+        if note:
+            click.echo(note, err=True)
         progress = queue.run_campaign(services, campaign, text, priority=priority)
         rows = services.store.result_rows(campaign=progress.campaign_id)
     print_results(rows, as_json=as_json)

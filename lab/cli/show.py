@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 from rich.console import Console
@@ -74,7 +74,9 @@ def say_what_is_missing(rows: Sequence[ResultRow]) -> None:
 
 def print_device(device: Device, profile: DeviceProfile, known: tuple[DeviceFacts, str] | None) -> None:
     """Everything known about a device without asking it."""
-    rows = [("address", device.url), ("profile", f"{profile.name}: {profile.title}"),
+    rows = [("address", device.url), ("reached by", device.agent_host), ("pools", ", ".join(device.pools) or "none"),
+            ("power switch", " ".join(f"{key}={value}" for key, value in device.power) or "none"),
+            ("rebooted by", device.reboot or "nothing"), ("profile", f"{profile.name}: {profile.title}"),
             ("verified", profile.verified), ("power figures", profile.origin.value),
             ("recommended meter", profile.recommended_meter or "none needed")]
     if known:
@@ -87,6 +89,19 @@ def print_device(device: Device, profile: DeviceProfile, known: tuple[DeviceFact
     else:
         rows.append(("last seen", f"never; run `lab devices check {device.name}`"))
     print_table(f"Device {device.name}", ("what", "value"), rows)
+
+
+def print_host_key(device: Device, seen: Mapping[str, str]) -> None:
+    """The host key that a device presents, what is known of it, and what to do about it."""
+    known = {"known": "It is the key that is known there.", "unknown": "No key of this device is known there.",
+             "changed": "ANOTHER key is known there: somebody may be in between, or the device was set up anew.",
+             "revoked": "It is marked as revoked: do not connect."}[seen["standing"]]
+    kind = seen["type"].removeprefix("ssh-").partition("-")[0]
+    click.echo(f"{device.name} presents {seen['type']} {seen['fingerprint']} to {device.agent_host}. {known}")
+    if seen["standing"] in {"unknown", "changed"}:
+        click.echo(f"Compare it with `ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub` on the device. Accept it with "
+                   f"`lab devices add {device.name} {device.url} --accept-key {seen['fingerprint']}` and the options "
+                   "that the device has.")
 
 
 def print_check(name: str, lines: Sequence[CheckLine]) -> None:

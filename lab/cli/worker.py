@@ -23,6 +23,7 @@ def worker(agent_host: str | None, compress_name: str | None) -> None:
 
     from lab.cli.watch import watching
     from lab.config.settings import lab_home
+    from lab.errors import ExecutorTaken
     from lab.wiring import queue
 
     if agent_host is not None and compress_name is not None:
@@ -36,8 +37,12 @@ def worker(agent_host: str | None, compress_name: str | None) -> None:
             working = queue.work_apart(lab_home(), f"compress-{name}", ("compress",), listener)
         else:
             working = queue.work_as_controller(listener)
-        with working:
+        with working as hold:
             click.echo("Working. Ctrl-C ends it.", err=True)
-            queue.until_interrupted()
+            try:
+                queue.until_interrupted(hold)
+            except ExecutorTaken as error:
+                click.echo(f"Error: {error}", err=True)
+                os._exit(error.exit_code)
             click.echo("Stopped. What was queued stays; blocks that run go on on their devices.", err=True)
             os._exit(0)  # threads may wait for a device for minutes; everything that counts is on disk

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
@@ -30,8 +31,7 @@ def load_profile(name: str, extra_dir: Path | None = None) -> tuple[DeviceProfil
     ConfigError naming file, line, key, what was expected and what was found.
     """
     text, file = _text(name, extra_dir)
-    profile = profile_from_text(text, file, name)
-    return profile, profile_sha256(profile)
+    return _parsed(text, file, name)
 
 
 def profile_names(extra_dir: Path | None = None) -> tuple[str, ...]:
@@ -54,6 +54,13 @@ def profile_from_text(text: str, file: str, name: str) -> DeviceProfile:
         raise ConfigError("\n".join(problems))
     _check_physics(profile, document)
     return profile
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str, file: str, name: str) -> tuple[DeviceProfile, str]:
+    """Parsing takes tens of milliseconds, and every decision of the queue asks again."""
+    profile = profile_from_text(text, file, name)
+    return profile, profile_sha256(profile)
 
 
 def profile_sha256(profile: DeviceProfile) -> str:

@@ -43,6 +43,7 @@ DEMO_DEVICES = (
     Device(name="local", url="local", profile="x86-host"),
     Device(name="virtual-pi4", url="virtual:virtual-pi4", profile="virtual-pi4"),
 )
+_REBOOT_MAX = 500
 DEFAULT_PROFILES = {"local": "x86-host", "ssh": "linux-sbc"}
 
 
@@ -105,7 +106,7 @@ def ensure_demo_devices(store: Store) -> None:
 
 def add_device(services: Services, *, name: str, url: str, profile: str | None, python: str | None,
                accept_key: str | None, agent_host: str = "controller", pools: tuple[str, ...] = (),
-               power: tuple[tuple[str, str], ...] = ()) -> Device:
+               power: tuple[tuple[str, str], ...] = (), reboot: str | None = None) -> Device:
     """Check address and profile, connect once to learn what is there, and only then store the device.
 
     A device of another agent host is asked by the worker there.
@@ -115,8 +116,9 @@ def add_device(services: Services, *, name: str, url: str, profile: str | None, 
         _checked_name(word)
     if power:
         check_settings(power)
+    _check_reboot(reboot, parts)
     device = Device(name=_checked_name(name), url=url, profile=profile or _default_profile(parts), python=python,
-                    agent_host=agent_host, pools=pools, power=power)
+                    agent_host=agent_host, pools=pools, power=power, reboot=reboot)
     found, _ = services.profile(device.profile)
     from lab.wiring.queue import ask
 
@@ -230,6 +232,17 @@ def _split_url(url: str) -> SplitResult:
         raise ConfigError(f"Device address of {parts.hostname} holds a password. Passwords are never stored: "
                           "use a key or ssh-agent, and leave the password out.")
     return parts
+
+
+def _check_reboot(command: str | None, parts: SplitResult) -> None:
+    if command is None:
+        return
+    if parts.scheme != "ssh":
+        raise ConfigError(f"--reboot {command!r}: expected a device at an ssh:// address, got `{parts.geturl()}`. "
+                          "`local` is the machine that works on the queue, and a virtual board is no machine.")
+    if not command.strip() or not command.isprintable() or len(command) > _REBOOT_MAX:
+        raise ConfigError(f"--reboot {command[:80]!r}: expected one line of at most {_REBOOT_MAX} characters, as "
+                          "'sudo -n systemctl reboot'.")
 
 
 def _check_fits(device: Device, parts: SplitResult, profile: DeviceProfile) -> None:

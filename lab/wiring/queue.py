@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -15,20 +16,24 @@ from lab.campaigns.calls import CONTROLLER
 from lab.campaigns.states import CAMPAIGN_ACTIVE, CAMPAIGN_OVER
 from lab.domain.campaign import Campaign
 from lab.domain.device import Device, DeviceProfile
+from lab.domain.flags import Verdict
+from lab.errors import SharedFilesMissing
 from lab.wiring import build_transport, compressor, load_workload_for, open_services, owner_of, shared_files
 
 if TYPE_CHECKING:
     from lab.campaigns.dry_run import DryRun
     from lab.campaigns.engine.client import DurableEngine
+    from lab.campaigns.engine.guard import Hold
     from lab.campaigns.engine.roster import Beating
     from lab.campaigns.engine.workflows import Runtime
     from lab.campaigns.standing import Standing
     from lab.store.artifacts import ArtifactStore
+    from lab.store.store import Store
 
 LOCAL_ROLES = ("controller", "compress", f"devices:{CONTROLLER}")
 """What the process of `lab run` does: everything, for the devices that this machine reaches."""
 
-_LOOK_S = 0.1
+_LOOK_S = 0.2
 
 
 @contextmanager
@@ -56,13 +61,18 @@ def run_campaign(services: Services, campaign: Campaign, source_text: str, *, pr
 
 
 def see_through(services: Services, engine: DurableEngine, campaign_id: str) -> None:
-    """Return when the campaign has ended; takes the work over as soon as no other process does it."""
+    """Return when the campaign has ended; takes the work over as soon as no other process does it.
+
+    Raises ExecutorTaken when the queue's server was away and another process has the work since.
+    """
     with ExitStack() as stack:
-        is_working = False
+        hold: Hold | None = None
         while not has_ended(engine, campaign_id):
-            if not is_working:
-                is_working = _try_to_work(services, stack)
-                if not is_working:
+            if hold is not None:
+                hold.check()
+            else:
+                hold = _try_to_work(services, stack)
+                if hold is None:
                     _relay(engine, services.listener)
             time.sleep(_LOOK_S)
         engine.drop_rest(campaign_id)
@@ -70,12 +80,12 @@ def see_through(services: Services, engine: DurableEngine, campaign_id: str) -> 
 
 def has_ended(engine: DurableEngine, campaign_id: str) -> bool:
     """Whether nothing more will happen by itself."""
-    state = engine.progress(campaign_id).state
+    state = engine.state(campaign_id)
     return state in CAMPAIGN_OVER or (state == "waiting" and not engine.live(campaign_id))
 
 
 @contextmanager
-def work(services: Services, roles: Sequence[str] = LOCAL_ROLES) -> Iterator[None]:
+def work(services: Services, roles: Sequence[str] = LOCAL_ROLES) -> Iterator[Hold]:
     """Work for these roles, in the background, for the time of the `with`. Raises ExecutorTaken."""
     from lab.campaigns.engine.database import engine_url
     from lab.campaigns.engine.worker import working
@@ -83,34 +93,37 @@ def work(services: Services, roles: Sequence[str] = LOCAL_ROLES) -> Iterator[Non
     url = engine_url(services.home)
     with open_engine(services) as engine:
         chores = _chores(engine, services) if "controller" in roles else _nothing
-        with working(services.home, url, "controller", roles, lambda beating: _runtime(services, beating), chores):
+        with working(services.home, url, "controller", roles, lambda beating: _runtime(services, beating),
+                     chores) as hold:
             if "controller" in roles:
                 revive(services, engine)
-            yield
+            yield hold
 
 
 @contextmanager
 def work_apart(home: Path, executor_id: str, roles: Sequence[str], listener: Listener = ignore_events
-               ) -> Iterator[None]:
+               ) -> Iterator[Hold]:
     """Work beside devices or on compressions, without a database of results. Raises ExecutorTaken, StoreError."""
     from lab.campaigns.engine.database import engine_url
     from lab.campaigns.engine.worker import working
 
-    with working(home, engine_url(home), executor_id, roles, lambda beating: _runtime_apart(home, beating, listener)):
-        yield
+    with working(home, engine_url(home), executor_id, roles,
+                 lambda beating: _runtime_apart(home, beating, listener)) as hold:
+        yield hold
 
 
 @contextmanager
-def work_as_controller(listener: Listener = ignore_events) -> Iterator[None]:
+def work_as_controller(listener: Listener = ignore_events) -> Iterator[Hold]:
     """All roles, with services of its own."""
-    with open_services(listener) as services, work(services):
-        yield
+    with open_services(listener) as services, work(services) as hold:
+        yield hold
 
 
-def until_interrupted() -> None:
-    """Sleep until Ctrl-C or SIGTERM."""
+def until_interrupted(hold: Hold) -> None:
+    """Sleep until Ctrl-C or SIGTERM; raises ExecutorTaken once another process does this one's work."""
     with suppress(KeyboardInterrupt):
         while True:
+            hold.check()
             time.sleep(0.5)
 
 
@@ -171,8 +184,14 @@ def ask(services: Services, device: Device, profile: DeviceProfile, verb: str, s
         return engine.ask(call, timeout_s)
 
 
-def release_device(services: Services, name: str, *, kick: bool) -> None:
-    """End a reservation and a quarantine; campaigns that were held by it go on."""
+def release_device(services: Services, name: str, *, kick: bool) -> str:
+    """End a reservation and a quarantine; campaigns that were held by it go on.
+
+    With `kick` somebody else's reservation too, and the lease that another lab holds on the device itself; what was
+    found there is returned in words.
+    """
+    from .by_hand import kick_lease
+
     store = services.store
     store.free(name, services.owner, kick=kick)
     if store.health(name).quarantined_utc:
@@ -183,6 +202,7 @@ def release_device(services: Services, name: str, *, kick: bool) -> None:
             states = store.cell_states(summary.id) if summary.state not in CAMPAIGN_OVER else {}
             if any(state == "held" for state, _ in states.values()):
                 engine.restart(summary.id)
+    return kick_lease(services, name) if kick else ""
 
 
 def revive(services: Services, engine: DurableEngine) -> None:
@@ -193,14 +213,13 @@ def revive(services: Services, engine: DurableEngine) -> None:
             engine.resume(summary.id)
 
 
-def _try_to_work(services: Services, stack: ExitStack) -> bool:
+def _try_to_work(services: Services, stack: ExitStack) -> Hold | None:
     from lab.errors import ExecutorTaken
 
     try:
-        stack.enter_context(work(services))
+        return stack.enter_context(work(services))
     except ExecutorTaken:
-        return False
-    return True
+        return None
 
 
 def _relay(engine: DurableEngine, listener: Listener) -> None:
@@ -211,22 +230,35 @@ def _relay(engine: DurableEngine, listener: Listener) -> None:
 
 
 def _already_done(services: Services, campaign: Campaign, source_text: str) -> Progress | None:
-    """A finished campaign submitted again: its results once more, without opening the queue."""
+    """A finished campaign submitted again: its results once more, without opening the queue.
+
+    Of a pool the device that measured is looked at, though another one may have less to do now; and a time budget that
+    was spent is no reason to measure: whoever wants more resumes the campaign.
+    """
     from lab.campaigns.controller import Controller
     from lab.campaigns.ids import campaign_id_of
 
-    campaign_id = campaign_id_of(campaign)
-    known = next((each for each in services.store.campaigns() if each.id == campaign_id), None)
-    if known is None or known.state != "done":
+    store, campaign_id = services.store, campaign_id_of(campaign)
+    known = next((each for each in store.campaigns() if each.id == campaign_id), None)
+    devices = tuple(dict.fromkeys(cell.device for cell in store.cells(campaign_id)))
+    if known is None or known.state != "done" or set(devices) - {device.name for device in store.devices()}:
         return None
     controller = Controller(services)
     services.listener(ProgressEvent(stage="prepare", subject=campaign.workload, text="loading the workload"))
     workload = controller.workload(campaign)
-    cells = controller.planned(campaign_id, campaign, workload, source_text)
-    if controller.conclude(campaign_id, campaign, workload, cells):
+    cells = controller.planned(campaign_id, campaign, workload, source_text, devices)
+    unfinished = controller.conclude(campaign_id, campaign, workload, cells)
+    if campaign.protocol.budget_ns is not None:
+        unfinished = [cell for cell in unfinished if not _has_result(store, cell.id)]
+    if unfinished:
         return None
     return Progress(campaign_id=campaign_id, state="done", cells_total=len(cells), cells_done=len(cells),
                     cells_failed=0)
+
+
+def _has_result(store: Store, cell_id: str) -> bool:
+    result = store.result(cell_id)
+    return result is not None and result.n_blocks > 0 and result.verdict is not Verdict.VOID
 
 
 def _runtime(services: Services, beating: Beating) -> Runtime:
@@ -234,8 +266,11 @@ def _runtime(services: Services, beating: Beating) -> Runtime:
     from lab.campaigns.engine.workflows import Runtime
 
     heard = replace(services, listener=_both(services.listener, beating.note))
+    host = heard.host
+    if services.shared is not None:  # a compress worker on another machine may have made it
+        host = replace(host, artifact=lambda sha256: _fetched(heard.home, sha256))
     return Runtime(controller=Controller(heard), compress=_compress(heard.home, heard.listener, heard),
-                   host=lambda stop: replace(heard.host, should_stop=stop), act=_act(heard.host))
+                   host=lambda stop: replace(host, should_stop=stop), act=_act(host), listener=heard.listener)
 
 
 def _runtime_apart(home: Path, beating: Beating, listener: Listener) -> Runtime:
@@ -243,7 +278,8 @@ def _runtime_apart(home: Path, beating: Beating, listener: Listener) -> Runtime:
 
     heard = _both(listener, beating.note)
     host = _host_apart(home, heard)
-    return Runtime(host=lambda stop: replace(host, should_stop=stop), compress=_compress(home, heard), act=_act(host))
+    return Runtime(host=lambda stop: replace(host, should_stop=stop), compress=_compress(home, heard), act=_act(host),
+                   listener=heard)
 
 
 def _host_apart(home: Path, listener: Listener) -> HostServices:
@@ -255,11 +291,24 @@ def _host_apart(home: Path, listener: Listener) -> HostServices:
 
 
 def _fetched(home: Path, sha256: str) -> Path:
-    """The artifact's file here, from the shared files if this machine has not seen it yet."""
+    """The artifact's file here, from the shared files if this machine has not seen it yet.
+
+    Raises SharedFilesMissing if it is neither here nor there, StoreError while they cannot be reached.
+    """
     artifacts = _artifacts(home)
-    shared = shared_files()
-    if shared is not None and not artifacts.has(sha256):
-        shared.pull("artifacts", sha256, artifacts.place(sha256))
+    if artifacts.has(sha256):
+        return artifacts.path(sha256)
+    shared, here = shared_files(), f"{platform.node()}, LAB_HOME {home}"
+    if shared is None:
+        raise SharedFilesMissing(
+            f"Artifact {sha256[:12]} is not at this worker ({here}), and LAB_SHARED_URL is not set for it, so it "
+            "cannot fetch it. Set it there to the controller's address and start the worker again; the campaign then "
+            "goes on by itself.")
+    if not shared.has("artifacts", sha256):
+        raise SharedFilesMissing(
+            f"Artifact {sha256[:12]} is not in the shared files {shared.url} of this worker ({here}). Check that "
+            "LAB_SHARED_URL is the same address at the controller, at compress workers and here.")
+    shared.pull("artifacts", sha256, artifacts.place(sha256))
     return artifacts.path(sha256)
 
 
@@ -288,14 +337,17 @@ def _act(host: HostServices) -> Callable[[str, list[Any]], Any]:
 
 def _chores(engine: DurableEngine, services: Services) -> Callable[[], None]:
     """Now and then: calls of finished campaigns are forgotten, compressions of dead workers go back to the living."""
+    from lab.campaigns.engine.roster import DeadTwice
+
     state = {"next": time.monotonic() + 10.0}
     pruned: set[tuple[str, int]] = set()
+    dead = DeadTwice()
 
     def chores() -> None:
         if time.monotonic() < state["next"]:
             return
         state["next"] = time.monotonic() + 10.0
-        engine.take_over([line.executor_id for line in engine.workers() if not line.is_alive])
+        engine.take_over(dead.among(engine.workers()))
         for summary in services.store.campaigns():
             if summary.state in CAMPAIGN_OVER and (summary.id, summary.epoch) not in pruned:
                 engine.prune(summary.id)

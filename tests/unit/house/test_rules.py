@@ -17,6 +17,7 @@ import agents.runtimes
 import compressors
 import lab.board.views
 import lab.cli.main
+import lab.devices.power
 import lab.transports
 import lab.workloads
 
@@ -27,6 +28,7 @@ REGISTRIES = {
     "PROBES": (agents.probes.PROBES, "agents/probes", {"base", "sysfs", "raw_file"}),
     "RUNTIMES": (agents.runtimes.RUNTIMES, "agents/runtimes", {"base"}),
     "STEPS": (compressors.STEPS, None, set()),
+    "SWITCHES": (lab.devices.power.SWITCHES, "lab/devices/power", {"base"}),
     "TRANSPORTS": (lab.transports.TRANSPORTS, None, set()),
     "WORKLOADS": (lab.workloads.WORKLOADS, None, set()),
     "VIEWS": (lab.board.views.VIEWS, "lab/board/views", set()),
@@ -75,9 +77,9 @@ def test_every_file_beside_a_registry_is_registered(name):
     files = {path.stem for path in (ROOT / folder).glob("*.py")} - others - {"__init__"}
     files = {stem for stem in files if not stem.startswith("_")}
     unregistered = {stem for stem in files if f"{folder.replace('/', '.')}.{stem}" not in modules}
-    for stem in list(unregistered):  # shared pieces define no probe, runtime or page of their own
+    for stem in list(unregistered):  # shared pieces define no probe, runtime, switch or page of their own
         text = (ROOT / folder / f"{stem}.py").read_text()
-        if not re.search(r"^class \w*(Probe|Runtime)\b|^def render\(", text, re.MULTILINE):
+        if not re.search(r"^class \w*(Probe|Runtime|Switch)\b|^def render\(", text, re.MULTILINE):
             unregistered.discard(stem)
     assert unregistered == set()
 
