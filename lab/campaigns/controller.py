@@ -7,6 +7,7 @@ outcome. Nothing here waits: a campaign is a chain plan → contact → compress
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -71,13 +72,22 @@ class Controller:
 
     def planned(self, campaign_id: str, campaign: Campaign, workload: Workload, source_text: str,
                 devices: tuple[str, ...] = ()) -> tuple[Cell, ...]:
-        """The campaign's cells, saved; on these devices, or on those that its pools give now."""
+        """The campaign's cells, saved; on these devices, or on those that its pools give now.
+
+        Cells that it had on a device that was removed stay in it, with what was measured or why not, and are not
+        returned. Raises NotFound if none of its devices is there, or one that it never had a cell on is not.
+        """
         store = self.services.store
         chosen = replace(campaign, devices=devices) if devices else resolve(campaign_id, campaign, store)
-        profiles = {name: self.services.profile(store.device(name).profile) for name in chosen.devices}
-        cells = expand(chosen, workload.sha256, profiles)
+        gone = {name: cells for name in chosen.devices if name not in self._registered()
+                and (cells := store.cells(campaign_id, name))}
+        there = tuple(name for name in chosen.devices if name not in gone) or chosen.devices
+        profiles = {name: self.services.profile(store.device(name).profile) for name in there}
+        cells = expand(replace(chosen, devices=there), workload.sha256, profiles)
         store.save_campaign(campaign_id, campaign, workload.sha256, source_text)
-        store.save_cells(campaign_id, cells)
+        store.save_cells(campaign_id, [*cells, *itertools.chain.from_iterable(gone.values())])
+        for name in gone:
+            fail_cells(campaign_id, self._open(campaign_id, name), "measure", _removed(name), self.services)
         return cells
 
     def conclude(self, campaign_id: str, campaign: Campaign, workload: Workload, cells: Sequence[Cell]) -> list[Cell]:
@@ -289,8 +299,7 @@ class Controller:
 
     def _why_lost(self, campaign_id: str, device: str) -> LabError | None:
         if device not in self._registered():
-            return NotFound(f"Device {device} was removed while this campaign was queued. Its results so far are kept. "
-                            "Add it again with `lab devices add`, then `lab campaigns retry`.")
+            return _removed(device)
         _, sha256 = self.services.profile(self.services.store.device(device).profile)
         if all(cell.profile_sha256 == sha256 for cell in self.services.store.cells(campaign_id, device)):
             return None
@@ -324,6 +333,11 @@ class Controller:
 
     def _say(self, stage: Any, subject: str, text: str) -> None:
         self.services.listener(ProgressEvent(stage=stage, subject=subject, text=text))
+
+
+def _removed(device: str) -> LabError:
+    return NotFound(f"Device {device} was removed while this campaign was queued. Its results so far are kept. "
+                    "Add it again with `lab devices add`, then `lab campaigns retry`.")
 
 
 def flags_of(workload: Workload) -> tuple[Flag, ...]:

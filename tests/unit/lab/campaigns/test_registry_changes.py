@@ -96,9 +96,20 @@ def test_a_removed_device_that_is_added_again_is_measured_after_a_retry(bench):
     assert bench.cells("board")[0] == {"waiting"}
 
 
-def test_a_retry_without_the_removed_device_says_what_to_do(bench):
-    """Before anything is queued."""
+def test_a_retry_without_the_removed_device_goes_on_with_the_others(bench):
+    """Its cells stay in the campaign, with the reason."""
+    cells = bench.store.cells(bench.id)
     bench.store.remove_device("board")
+    assert [(call.name, call.device) for call in bench.resume()] == [("contact", "other")]
+    check_removed(bench)
+    assert bench.cells("other")[0] == {"waiting"}
+    assert set(bench.store.cells(bench.id)) == set(cells)
+
+
+def test_a_retry_with_no_device_left_says_what_to_do(bench):
+    """Before anything is queued."""
+    for name in BOARDS:
+        bench.store.remove_device(name)
     with pytest.raises(NotFound, match=r"there is no device 'board'.*`lab devices add` registers one"):
         bench.resume()
 
