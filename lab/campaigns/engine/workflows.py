@@ -207,8 +207,7 @@ def contacted(*args: Any) -> None:
 def compress(campaign_id: str, epoch: int, key: str, *args: Any) -> None:
     """On any compress worker: make one artifact."""
     outcome = _compress(list(args))
-    device = _device_of(args[0])
-    follow = Call(name="compressed", id=f"{campaign_id}:{epoch}:compressed:{device}:{key}", queue="control",
+    follow = Call(name="compressed", id=compressed_id(str(DBOS.workflow_id)), queue="control",
                   args=[campaign_id, epoch, key, outcome])
     _follow([call_to_json(follow)])
 
@@ -252,6 +251,11 @@ def collected(*args: Any) -> None:
 def action(verb: str, *args: Any) -> Json:
     """Something a person asked of a device, in its turn between blocks; returns the answer or the error."""
     return _act(verb, list(args))
+
+
+def compressed_id(compress_id: str) -> str:
+    """Of the call that takes what another one made; a second try for the same artifact has another one."""
+    return compress_id.replace(":compress:", ":compressed:", 1)
 
 
 def ingest_call(campaign_id: str, epoch: int, order: Json, tries: int, outcome: Json) -> Call:
@@ -346,7 +350,3 @@ def _is_cancelled(workflow_id: str | None) -> bool:
 
 def _name_of(target: str) -> str:
     return str(json.loads(target)["name"])
-
-
-def _device_of(cell: str) -> str:
-    return str(json.loads(cell)["device"])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lab.campaigns.calls import Call
 from lab.domain.queue import BlockAttempt
-from lab.errors import StoreError
+from lab.errors import DiskFull, StoreError
 from lab.store.connection import utc_now
 from lab.wiring import queue
-from tests.support.campaigns import real_services, small_campaign
+from tests.support.campaigns import real_services, small_campaign, write_pair
 
 
 @pytest.fixture
@@ -73,3 +75,21 @@ def test_a_defect_in_what_comes_late_does_not_fail_its_campaign(services):
             with pytest.raises(Exception, match="entries"):
                 handle.get_result(polling_interval_sec=0.1)
         assert engine.progress(campaign_id).state == "cancelled"
+
+
+def test_a_compression_that_met_a_full_disk_is_made_again_and_taken(lab_home):
+    """The second try's result is another call than the first one's, else it would count as taken already."""
+    tries = []
+
+    with real_services(lab_home) as services:
+        made = services.compress
+
+        def full_once(*args):
+            tries.append(1)
+            if len(tries) == 1:
+                raise DiskFull("no space left in artifacts")
+            return made(*args)
+
+        progress = queue.run_campaign(replace(services, compress=full_once),
+                                      small_campaign(write_pair(lab_home / "pair")), "")
+    assert (progress.state, len(tries) >= 3) == ("done", True)
