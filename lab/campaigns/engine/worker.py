@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lab.campaigns.calls import device_queue
 from lab.errors import ConfigError, LabError, StoreError
 
-from .database import APPLICATION, VERSION, connect, prepare, serializer, without_password
+from .database import APPLICATION, VERSION, connect, is_sqlite, prepare, serializer, without_password
 from .guard import Hold, only_one
 
 if TYPE_CHECKING:
@@ -22,23 +22,27 @@ _POLL_S = 0.5
 """How often a queue is looked at that nobody nudged; `nudge` and `bell` are what a waiting call counts on."""
 
 _SLOW_POLL_S = 1.0
+_SERVER_POLL_RATIO = 2.0
+"""A look at a server costs more than one at a file, and there every process hears the bell."""
+
 _THREADS_MAX = 64
 _LEAVE_WITHIN_S = 10.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
-def queues_of(roles: Sequence[str]) -> dict[str, dict[str, Any]]:
+def queues_of(roles: Sequence[str], *, on_server: bool = False) -> dict[str, dict[str, Any]]:
     """Queue settings by name for roles `controller`, `compress` and `devices:HOST`. Raises ConfigError."""
+    poll_s, slow_poll_s = (each * (_SERVER_POLL_RATIO if on_server else 1.0) for each in (_POLL_S, _SLOW_POLL_S))
     found: dict[str, dict[str, Any]] = {}
     for role in roles:
         if role == "controller":
-            found["campaigns"] = {"worker_concurrency": 1, "polling_interval_sec": _SLOW_POLL_S}
-            found["control"] = {"worker_concurrency": 1, "polling_interval_sec": _POLL_S}
+            found["campaigns"] = {"worker_concurrency": 1, "polling_interval_sec": slow_poll_s}
+            found["control"] = {"worker_concurrency": 1, "polling_interval_sec": poll_s}
         elif role == "compress":
-            found["compress"] = {"worker_concurrency": 1, "polling_interval_sec": _SLOW_POLL_S}
+            found["compress"] = {"worker_concurrency": 1, "polling_interval_sec": slow_poll_s}
         elif role.startswith("devices:") and _NAME.fullmatch(role.removeprefix("devices:")):
             queue = device_queue(role.removeprefix("devices:"))
-            found[queue] = {"partition_concurrency": 1, "polling_interval_sec": _POLL_S}
+            found[queue] = {"partition_concurrency": 1, "polling_interval_sec": poll_s}
         else:
             raise ConfigError(f"worker role {role!r}: expected controller, compress or devices:HOST (up to 64 letters, "
                               "digits, '.', '_' or '-').")
@@ -62,7 +66,7 @@ def working(home: Path, url: str, executor_id: str, roles: Sequence[str],
     from .roster import Beating
     from .workflows import serve_with, tell_why_waiting, wait_for_devices
 
-    queues = queues_of(roles)
+    queues = queues_of(roles, on_server=not is_sqlite(url))
     with only_one(home, url, executor_id) as hold:
         engine = connect(url)
         nudger = Nudger(queues, take, is_running, lambda name: ring(engine, [name]))
