@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from lab.campaigns.engine import database
+from lab.campaigns.engine.bell import Listening, ring
 from lab.campaigns.engine.guard import only_one
 from lab.campaigns.engine.roster import Beating, workers
 from lab.campaigns.engine.server_lock import ServerLock
@@ -32,6 +33,7 @@ _ANOTHER = ("import sys; from pathlib import Path; from lab.campaigns.engine.gua
             "    with only_one(Path(sys.argv[1]), sys.argv[2], 'one'):\n        print('held')\n"
             "except ExecutorTaken:\n    print('refused')\n")
 HOUR_S = 3600.0
+BELL_S = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -215,3 +217,81 @@ class TestVersions:
         client.destroy()
         assert [(each.workflow_id, each.status) for each in found] == [("old", "ENQUEUED")]
         assert version(url) == len(steps)
+
+
+class Heard:
+    """The queues that were rung for."""
+
+    def __init__(self):
+        self.names = []
+        self._changed = threading.Condition()
+
+    def __call__(self, name):
+        with self._changed:
+            self.names.append(name)
+            self._changed.notify_all()
+
+    def wait_for(self, name, engine):
+        """Ring until it is heard: nobody knows when a listener has its connection."""
+        with self._changed:
+            for _ in range(round(BELL_S / 0.2)):
+                ring(engine, [name])
+                if self._changed.wait_for(lambda: name in self.names, 0.2):
+                    return
+        pytest.fail(f"never heard of {name}, only of {self.names}")
+
+
+@pytest.fixture
+def engine(url):
+    made = database.connect(url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def listening(url):
+    heard = Heard()
+    found = Listening(url, heard)
+    found.start()
+    yield heard
+    found.stop()
+
+
+def test_a_bell_is_heard_by_other_processes(engine, listening):
+    listening.wait_for("control", engine)
+    ring(engine, ["dev.site-b", "compress"])
+    listening.wait_for("last", engine)
+    kept = [name for name in listening.names if name not in {"control", "last"}]
+    assert kept == ["compress", "dev.site-b"]
+
+
+def test_a_bell_is_heard_again_after_the_server_went_away(server, engine, listening):
+    listening.wait_for("before", engine)
+    server.stop("immediate")
+    ring(engine, ["lost"])
+    server.start()
+    listening.wait_for("after", engine)
+    assert "lost" not in listening.names
+
+
+def test_workers_that_start_together_all_come_into_the_roster(engine, url):
+    """PostgreSQL lets one of them make the table and tells the others that it exists, in spite of IF NOT EXISTS."""
+    together = threading.Barrier(8)
+    engines = [database.connect(url) for _ in range(8)]
+    beating = [Beating(each, f"worker-{number}", ("compress",)) for number, each in enumerate(engines)]
+
+    def start(one):
+        together.wait()
+        one.start()
+
+    threads = [threading.Thread(target=start, args=(one,)) for one in beating]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    try:
+        assert [line.executor_id for line in workers(engine)] == [f"worker-{number}" for number in range(8)]
+    finally:
+        for one, each in zip(beating, engines, strict=True):
+            one.stop()
+            each.dispose()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .database import is_sqlite
+from .database import is_sqlite, link_settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -63,10 +63,10 @@ class Listening:
 
     def _listen_once(self) -> None:
         import psycopg
+        from psycopg.conninfo import make_conninfo
 
         url = self._url.replace("postgresql+psycopg://", "postgresql://", 1)
-        with psycopg.connect(url, autocommit=True, connect_timeout=10, keepalives_idle=30, keepalives_interval=10,
-                             keepalives_count=3) as connection:
+        with psycopg.connect(make_conninfo(url, **link_settings(self._url)), autocommit=True) as connection:
             connection.execute(f"LISTEN {_CHANNEL}")
             while not self._ended.is_set():
                 for told in connection.notifies(timeout=_LOOK_S):

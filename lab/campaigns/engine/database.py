@@ -137,13 +137,19 @@ def _migrating(path: Path) -> Iterator[None]:
 
 def connect(url: str) -> Engine:
     """Our own few connections beside those of dbos."""
-    from sqlalchemy import create_engine, make_url
+    from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
-    arguments = {"timeout": 30.0} if is_sqlite(url) else {
-        name: value for name, value in _LINK.items() if name not in make_url(url).query}
+    arguments = {"timeout": 30.0} if is_sqlite(url) else link_settings(url)
     return create_engine(url, connect_args=arguments, poolclass=NullPool if is_sqlite(url) else None,
                          **({} if is_sqlite(url) else {"pool_size": 2, "pool_pre_ping": True}))
+
+
+def link_settings(url: str) -> dict[str, int]:
+    """How a connection to a server is watched, as far as the URL does not say so itself."""
+    from sqlalchemy import make_url
+
+    return {name: value for name, value in _LINK.items() if name not in make_url(url).query}
 
 
 def refuse_pickle() -> None:

@@ -3,8 +3,9 @@
 dbos looks at a queue only every polling interval; that is what costs an idle process its processor time, also while a
 device of the same machine is being measured. Here the same claim is made at once whenever this process enqueues a call
 for itself or ends one behind which others wait; other processes are told by the `bell`. Claims are transactions of the
-database, so nothing is taken twice; a nudge that comes to nothing is made good by the next poll. It uses inner
-functions of dbos 3.4, as `database` does.
+database, so nothing is taken twice; a nudge that comes to nothing is made good by the next poll. A nudge and a poll at
+the same moment may begin two calls where one at a time is meant; the second then waits at a lock of this process
+(`hold_device`, and those of deciding and compressing). It uses inner functions of dbos 3.4, as `database` does.
 """
 
 from __future__ import annotations

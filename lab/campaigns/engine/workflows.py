@@ -126,7 +126,10 @@ def tell_why_waiting(error: Exception | None) -> None:
     if error is not None or _held_up.is_set():
         text = "" if error is None else f"waiting: {error}"
         _runtime.listener(ProgressEvent(stage="analyse", subject=STORAGE, text=text))
-    (_held_up.clear if error is None else _held_up.set)()
+    if error is None:
+        _held_up.clear()
+    else:
+        _held_up.set()
 
 
 def _is_storage(error: BaseException) -> bool:

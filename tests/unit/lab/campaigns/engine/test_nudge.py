@@ -99,10 +99,6 @@ def test_nothing_is_nudged_after_the_end(made):
     assert taking.wait(1) == ["control"]
 
 
-def test_a_nudge_where_nobody_works_is_nothing():
-    nudge.wake(["control"], "call")
-
-
 def test_a_campaign_comes_to_its_end_by_nudges_alone(lab_home):
     """With polls an hour apart: one that was not nudged would wait for ever."""
     with real_services(lab_home) as services, queue.open_engine(services) as engine, queue.work(services):
